@@ -1,0 +1,246 @@
+"""What a buildpack is given and what it answers with (Cloud Native Buildpacks vocabulary; Paketo RFC 0001).
+
+A buildpack is a name and three plain functions. `detect` looks at the application and offers a plan; `pin` chooses
+versions and is the only one that may ask the network, through what its context holds; `build` describes layers.
+None of them writes a file, reads the environment or starts a process.
+"""
+
+import os
+import re
+import stat
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Literal, Protocol
+
+from layers import tree
+from layers.canonical import Json
+from layers.descriptor import Platform
+from layers.digest import Digest
+from layers.entry import Entry
+from layers.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A value the user gave, and where: `--python`, `BP_CPYTHON_VERSION`, `pyproject.toml [tool.imagebuilder]`."""
+
+    value: str
+    origin: str
+
+
+@dataclass(frozen=True)
+class App:
+    """The application as a buildpack may see it: its files, and the settings its user gave.
+
+    `settings` is keyed by configuration key (`python`, `requirements`, `entry`) or variable (`BP_PIP_REQUIREMENT`).
+    `processes` are those of the configuration: type to command line.
+    """
+
+    root: Path
+    settings: Mapping[str, Setting] = field(default_factory=dict)
+    processes: Mapping[str, Setting] = field(default_factory=dict)
+    ignored: Callable[[str], bool] = lambda _path: False
+
+    @cached_property
+    def files(self) -> tuple[str, ...]:
+        """Every file that would go into the image, sorted by the bytes of its path."""
+        return tree.list_files(self.root, ignored=self.ignored)
+
+    def has(self, path: str) -> bool:
+        """Say whether there is a regular file at `path`. Files left out of the image count too."""
+        try:
+            return stat.S_ISREG((self.root / path).lstat().st_mode)
+        except (OSError, ValueError):
+            return False
+
+    def text(self, path: str) -> str:
+        """Return a file's text; UsageError IB103 if it is missing, no regular file, or not UTF-8."""
+        try:
+            with os.fdopen(os.open(self.root / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+                return file.read(16 << 20).decode("utf-8-sig")
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise UsageError(
+                f"cannot read {path}: {reason}", hint="check the file's name, permissions and encoding", code="IB103"
+            ) from error
+
+    def glob(self, pattern: str) -> tuple[str, ...]:
+        """Return the paths that match a pattern (`*.py`), sorted; `*` does not cross a folder."""
+        depth = pattern.count("/")
+        return tuple(path for path in self.files if path.count("/") == depth and PurePosixPath(path).match(pattern))
+
+    def setting(self, *names: str) -> Setting | None:
+        """Return the first of these settings that was given."""
+        return next((self.settings[name] for name in names if name in self.settings), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Require:
+    """A thing a buildpack needs during build, at launch, or both; `version_source` says who asked for the version."""
+
+    name: str
+    build: bool = False
+    launch: bool = False
+    version: str = ""
+    version_source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BuildPlan:
+    """What a buildpack provides and requires; `alternatives` are the plans of its `or`, tried in order after it."""
+
+    provides: tuple[str, ...] = ()
+    requires: tuple[Require, ...] = ()
+    alternatives: tuple["BuildPlan", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """A buildpack does not fit; the reason is shown to the user when no group fits."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interpreter:
+    """A CPython that the image can have: full version, path in the image, and the OS packages that bring it."""
+
+    version: str
+    executable: str
+    origin: str
+    packages: tuple[str, ...] = ()
+
+    @property
+    def series(self) -> str:
+        """`3.13` of `3.13.5`."""
+        return re.match(r"\d+\.\d+", self.version)[0]  # type: ignore[index]  # versions come from package indexes
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the image will run on: decides which wheels fit."""
+
+    platform: Platform
+    distribution: str
+    glibc: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file known by its hash, and how to find it: a wheel by project, a deb by pool path, anything by its URL."""
+
+    kind: Literal["wheel", "deb", "url"]
+    name: str
+    digest: Digest
+    size: int | None
+    locator: str
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedWheel:
+    """One wheel of the environment. `requested` is true for what the application itself asks for."""
+
+    name: str
+    version: str
+    source: Source
+    requested: bool = False
+
+
+class Resolver(Protocol):
+    """Turns requirements into a PEP 751 document (`pylock.toml` as nested mappings) for one interpreter and target."""
+
+    def resolve(
+        self,
+        app: App,
+        *,
+        requirements: tuple[str, ...],
+        interpreter: Interpreter,
+        target: Target,
+        previous: tuple[PinnedWheel, ...],
+    ) -> Mapping[str, Json]:
+        """Resolve requirement files (paths in the application). Versions of `previous` are kept where they fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pins:
+    """What a buildpack chose: at most one interpreter, wheels, and OS packages the application needs at run time."""
+
+    interpreter: Interpreter | None = None
+    wheels: tuple[PinnedWheel, ...] = ()
+    os_packages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PinContext:
+    """What `pin` may use. `interpreter` was pinned by an earlier buildpack; `previous` are this one's old pins."""
+
+    app: App
+    requires: tuple[Require, ...]
+    target: Target
+    interpreters: tuple[Interpreter, ...]
+    interpreter: Interpreter | None
+    resolver: Resolver
+    previous: Pins = Pins()
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A way to start the image (CNB launch process). `command` is exec-form; `origin` says who decided."""
+
+    type: str
+    command: tuple[str, ...]
+    origin: str
+    default: bool = False
+    stop_signal: str = "SIGTERM"
+
+
+Files = Mapping[Digest, Path]
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSpec:
+    """A layer before it is made.
+
+    `key` names everything its bytes depend on: equal keys, equal bytes, so a layer is looked up by it and `entries`
+    is called only when it has to be made. An empty key means: not looked up. `sources` are fetched before, in
+    parallel with those of other layers, and handed to `entries` as files on disk whose hashes have been checked.
+    """
+
+    name: str
+    key: Mapping[str, Json]
+    entries: Callable[[Files], Iterable[Entry]]
+    sources: tuple[Source, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BuildContext:
+    """What `build` may use. `distributions` are the normalised names of all packages pinned by any buildpack."""
+
+    app: App
+    requires: tuple[Require, ...]
+    target: Target
+    interpreter: Interpreter | None
+    pins: Pins
+    distributions: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class BuildResult:
+    """What a buildpack adds to the image. `env` is the run-time environment; PATH is prepended to the base's."""
+
+    layers: tuple[LayerSpec, ...] = ()
+    processes: tuple[Process, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Buildpack:
+    """A name and three functions. Values in, values out; no inheritance."""
+
+    id: str
+    detect: Callable[[App], BuildPlan | Fail]
+    pin: Callable[[PinContext], Pins] = lambda _context: Pins()
+    build: Callable[[BuildContext], BuildResult] = lambda _context: BuildResult()

@@ -1,0 +1,62 @@
+"""The request: everything a build may depend on, as one value."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from buildpacks.api import App, Setting
+from layers.descriptor import Platform
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where an image goes: `oci:DIR[:name]`, `archive:FILE` or `docker:NAME` / `podman:NAME` (to be loaded)."""
+
+    type: Literal["oci", "archive", "docker", "podman"]
+    target: str
+    name: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.type}:{self.target}" + (f":{self.name}" if self.name else "")
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRequest:
+    """What the command line, the environment and the configuration files asked for, resolved by precedence.
+
+    What changes the bytes of the image stands first; the rest decides only how and where. `created` is RFC 3339 in
+    UTC. `environment` is the process environment: index settings are taken from its PIP_* and UV_* variables.
+    """
+
+    source: Path
+    name: str
+    platform: Platform
+    base: str = "debian:trixie"
+    packages: tuple[str, ...] = ()
+    settings: Mapping[str, Setting] = field(default_factory=dict)
+    processes: Mapping[str, Setting] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    created: str = "1980-01-01T00:00:01Z"
+    compression: Literal["gzip", "zstd", "none"] = "gzip"
+    ignored: Callable[[str], bool] = lambda _path: False
+
+    tags: tuple[str, ...] = ()
+    outputs: tuple[Output, ...] = ()
+    locked: bool = False
+    offline: bool = False
+    use_cache: bool = True
+    cache_dir: Path = Path(".cache")
+    digest_file: Path | None = None
+    metadata_file: Path | None = None
+    workers: int = 2
+    debian_mirror: str = ""
+    debian_snapshot: str = ""
+    debian_keyring: Path | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def app(self) -> App:
+        """The application as buildpacks see it."""
+        return App(self.source, self.settings, self.processes, self.ignored)

@@ -1,0 +1,1 @@
+"""How it becomes bytes: every byte of an image is made in this folder."""

@@ -1,0 +1,217 @@
+"""The content-addressed store: an OCI image layout on disk (image-spec, image-layout.md), safe to kill and to share.
+
+A blob becomes visible under its digest only after its bytes were hashed, counted, written and synced, so whatever is
+named is whole. Two processes that write the same blob write the same bytes: the later rename changes nothing.
+"""
+
+import errno
+import itertools
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from layers import canonical, digest
+from layers.canonical import Json
+from layers.descriptor import Descriptor
+from layers.digest import Digest
+from layers.errors import IntegrityError, StorageError
+
+_LAYOUT = {"imageLayoutVersion": "1.0.0"}
+_CHUNK = 1 << 20
+_serial = itertools.count()
+
+
+class BlobWriter:
+    """An open temporary file that is hashed and counted as it is written."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._hasher = digest.sha256()
+        self.size = 0
+
+    def write(self, chunk: bytes | memoryview) -> None:
+        """Append a chunk."""
+        self._hasher.update(chunk)
+        self._file.write(chunk)
+        self.size += len(chunk)
+
+    @property
+    def digest(self) -> Digest:
+        """The digest of what has been written so far."""
+        return Digest.from_hasher(self._hasher)
+
+
+@dataclass(frozen=True, slots=True)
+class BlobStore:
+    """The blobs under `root/blobs/sha256`. The folder is made when the first blob is written."""
+
+    root: Path
+
+    def path(self, blob: Digest) -> Path:
+        """Where a blob is, or would be; says nothing of whether it is there."""
+        return self.root / "blobs" / "sha256" / blob.hex
+
+    def has(self, blob: Digest, size: int | None = None) -> bool:
+        """Say whether a blob is there and, if `size` is given, has that many bytes."""
+        try:
+            status = self.path(blob).stat()
+        except OSError:
+            return False
+        return size is None or status.st_size == size
+
+    @contextmanager
+    def writer(self, expected: Digest | None = None, size: int | None = None) -> Iterator[BlobWriter]:
+        """Write a blob; it becomes visible when the block ends without an error.
+
+        Raises IntegrityError IB503 if `expected` or `size` is given and the bytes differ, StorageError IB601 if the
+        disk is full or not writable. In each case nothing is left under any digest.
+        """
+        with _reported(self.root):
+            folder = self.root / "blobs" / "sha256"
+            if not folder.is_dir():
+                self.initialise()
+            partial, file = _create_partial(folder)
+            try:
+                with file:
+                    blob = BlobWriter(file)
+                    yield blob
+                    _check(blob, expected, size)
+                    file.flush()
+                    os.fsync(file.fileno())
+                partial.chmod(0o444)
+                partial.rename(self.path(blob.digest))
+                sync_folder(folder)
+            finally:
+                with suppress(OSError):
+                    partial.unlink(missing_ok=True)
+
+    def write(self, media_type: str, chunks: Iterable[bytes | memoryview]) -> Descriptor:
+        """Store a blob and return its descriptor."""
+        with self.writer() as blob:
+            for chunk in chunks:
+                blob.write(chunk)
+        return Descriptor(media_type, blob.digest, blob.size)
+
+    def write_json(self, media_type: str, document: Json) -> Descriptor:
+        """Store a document as canonical JSON."""
+        return self.write(media_type, [canonical.encode(document)])
+
+    def read(self, blob: Digest, *, limit: int = 4 << 20) -> bytes:
+        """Return a whole small blob after checking it; more than `limit` bytes is an IntegrityError IB503."""
+        return b"".join(self.open(blob, limit=limit))
+
+    def open(self, blob: Digest, *, limit: int | None = None) -> Iterator[bytes]:
+        """Yield a blob in chunks. The last one comes only if the whole was what the digest promised."""
+        hasher = digest.sha256()
+        held = b""
+        size = 0
+        with _reported(self.root), self.path(blob).open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                size += len(chunk)
+                if limit is not None and size > limit:
+                    raise _damaged(blob, f"it has more than {limit} bytes")
+                hasher.update(chunk)
+                if held:
+                    yield held
+                held = chunk
+        if Digest.from_hasher(hasher) != blob:
+            raise _damaged(blob, f"its bytes are {Digest.from_hasher(hasher)}")
+        if held:
+            yield held
+
+    def verify(self, blob: Digest) -> Path:
+        """Hash a stored blob again and return its path; IntegrityError IB503 if it was changed."""
+        for _ in self.open(blob):
+            pass
+        return self.path(blob)
+
+    def initialise(self) -> None:
+        """Make the folders and the `oci-layout` file. Harmless if they exist."""
+        with _reported(self.root):
+            (self.root / "blobs" / "sha256").mkdir(parents=True, exist_ok=True, mode=0o700)
+            marker = self.root / "oci-layout"
+            if not marker.exists():
+                write_file(marker, canonical.encode(_LAYOUT))
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Replace a small file durably: a reader sees the old content or the new, never a part."""
+    with _reported(path):
+        partial, file = _create_partial(path.parent)
+        try:
+            with file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.rename(path)
+            sync_folder(path.parent)
+        finally:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in this folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _create_partial(folder: Path) -> tuple[Path, BinaryIO]:
+    while True:
+        partial = folder / f".partial-{os.getpid()}-{next(_serial)}"
+        with suppress(FileExistsError):
+            return partial, partial.open("xb")
+
+
+def _check(blob: BlobWriter, expected: Digest | None, size: int | None) -> None:
+    if size is not None and blob.size != size:
+        raise IntegrityError(
+            f"expected {size} bytes and got {blob.size}",
+            hint="the source serves something else than was pinned; pin again with `imagebuilder lock --upgrade`",
+            code="IB503",
+        )
+    if expected is not None and blob.digest != expected:
+        raise IntegrityError(
+            "the bytes are not what their hash promised",
+            details=(f"expected {expected}", f"got      {blob.digest}"),
+            hint="the source serves something else than was pinned; pin again with `imagebuilder lock --upgrade`",
+            code="IB503",
+        )
+
+
+def _damaged(blob: Digest, what: str) -> IntegrityError:
+    return IntegrityError(
+        f"stored blob {blob} is damaged: {what}", hint="run `imagebuilder cache verify`", code="IB503"
+    )
+
+
+@contextmanager
+def _reported(place: Path) -> Iterator[None]:
+    """Turn an error of the operating system into one that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise storage_error(error, place) from error
+
+
+def storage_error(error: OSError, place: Path) -> StorageError:
+    """Say what the operating system refused, where, and what helps."""
+    reason = {
+        errno.ENOSPC: "the disk is full",
+        errno.EDQUOT: "the disk quota is used up",
+        errno.EROFS: "the file system is read-only",
+        errno.EACCES: "permission denied",
+        errno.EPERM: "permission denied",
+        errno.ENOENT: "no such file or folder",
+    }.get(error.errno or 0, error.strerror or str(error))
+    return StorageError(
+        f"cannot use {error.filename or place}: {reason}",
+        hint="free some space or choose another place with --cache-dir or --output",
+        code="IB601",
+    )
