@@ -35,13 +35,15 @@ class App:
     """The application as a buildpack may see it: its files, and the settings its user gave.
 
     `settings` is keyed by configuration key (`python`, `requirements`, `entry`) or variable (`BP_PIP_REQUIREMENT`).
-    `processes` are those of the configuration: type to command line.
+    `processes` are those of the configuration: type to command line. `on_read` is told every path that `text` reads,
+    so that the lock can name the files its pins were made from.
     """
 
     root: Path
     settings: Mapping[str, Setting] = field(default_factory=dict)
     processes: Mapping[str, Setting] = field(default_factory=dict)
     ignored: Callable[[str], bool] = lambda _path: False
+    on_read: Callable[[str], None] = lambda _path: None
 
     @cached_property
     def files(self) -> tuple[str, ...]:
@@ -57,6 +59,7 @@ class App:
 
     def text(self, path: str) -> str:
         """Return a file's text; UsageError IB103 if it is missing, no regular file, or not UTF-8."""
+        self.on_read(path)
         try:
             with os.fdopen(os.open(self.root / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
                 return file.read(16 << 20).decode("utf-8-sig")
@@ -140,12 +143,11 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class PinnedWheel:
-    """One wheel of the environment. `requested` is true for what the application itself asks for."""
+    """One wheel of the environment; `name` is the normalised name of its project."""
 
     name: str
     version: str
     source: Source
-    requested: bool = False
 
 
 class Resolver(Protocol):
@@ -174,12 +176,15 @@ class Pins:
 
 @dataclass(frozen=True, slots=True)
 class PinContext:
-    """What `pin` may use. `interpreter` was pinned by an earlier buildpack; `previous` are this one's old pins."""
+    """What `pin` may use. `interpreter` was pinned by an earlier buildpack; `previous` are this one's old pins.
+
+    `interpreters` lists what the base offers; it reads the package index, so only the buildpack that chooses calls it.
+    """
 
     app: App
     requires: tuple[Require, ...]
     target: Target
-    interpreters: tuple[Interpreter, ...]
+    interpreters: Callable[[], tuple[Interpreter, ...]]
     interpreter: Interpreter | None
     resolver: Resolver
     previous: Pins = Pins()
