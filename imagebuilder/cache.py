@@ -1,0 +1,166 @@
+"""The cache: what was fetched and what was made before, shared by all builds of a user.
+
+    CACHE/blobs/sha256/…   wheels, debs, layers and documents (the store)
+    CACHE/results/…        the key of a layer's inputs -> the layer that came out of them
+    CACHE/lock             held shared by builds, exclusively while something is deleted
+
+A result counts only if its blob is there and has its size; bytes are hashed again whenever they leave the cache.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from layers import canonical
+from layers.blobs import BlobStore, storage_error, write_file
+from layers.canonical import Json
+from layers.descriptor import Descriptor
+from layers.digest import Digest
+from layers.errors import BuildError, IntegrityError, StorageError
+from layers.layer import Layer
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How many files of the store there are and what they weigh in bytes."""
+
+    blobs: int
+    size: int
+    results: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """A cache folder. It is made, with its parents, when it is first used."""
+
+    root: Path
+
+    @property
+    def store(self) -> BlobStore:
+        """The content-addressed files."""
+        return BlobStore(self.root)
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keep `prune` and `verify` away while a build reads and writes."""
+        with self._locked(fcntl.LOCK_SH):
+            yield
+
+    def find(self, key: Mapping[str, Json]) -> Layer | None:
+        """Return the layer made from these inputs before, or None. A damaged record is no record."""
+        try:
+            layer = _parse(self._record(key).read_bytes())
+        except (OSError, ValueError, LookupError, TypeError, BuildError):
+            return None
+        if not self.store.has(layer.descriptor.digest, layer.descriptor.size):
+            return None
+        with suppress(OSError):
+            os.utime(self.store.path(layer.descriptor.digest))
+        return layer
+
+    def remember(self, key: Mapping[str, Json], layer: Layer) -> None:
+        """Record what came out of these inputs."""
+        record = self._record(key)
+        try:
+            record.parent.mkdir(exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise storage_error(error, record) from error
+        write_file(
+            record,
+            canonical.encode(
+                {
+                    "created_by": layer.created_by,
+                    "descriptor": layer.descriptor.to_json(),
+                    "diff_id": layer.diff_id.value,
+                }
+            ),
+        )
+
+    def usage(self) -> Usage:
+        """Count what is there."""
+        sizes = [path.stat().st_size for path in self._blobs()]
+        return Usage(len(sizes), sum(sizes), len(_listed(self.root / "results")))
+
+    def prune(self, keep_bytes: int = 0) -> int:
+        """Delete what was used longest ago until at most `keep_bytes` are left; return the bytes freed.
+
+        Raises StorageError IB610 while a build uses the cache.
+        """
+        with self._locked(fcntl.LOCK_EX | fcntl.LOCK_NB):
+            blobs = sorted(((path.stat().st_mtime_ns, path.name, path) for path in self._blobs()), reverse=True)
+            kept = freed = 0
+            for _, name, path in blobs:
+                size = path.stat().st_size
+                if not name.startswith(".partial-") and kept + size <= keep_bytes:
+                    kept += size
+                else:
+                    path.unlink()
+                    freed += size
+            for record in _listed(self.root / "results"):
+                if keep_bytes == 0 or not self._complete(record):
+                    record.unlink()
+            return freed
+
+    def verify(self) -> tuple[str, ...]:
+        """Hash every blob; delete and return the names of those that are damaged."""
+        damaged = []
+        with self._locked(fcntl.LOCK_EX | fcntl.LOCK_NB):
+            for path in self._blobs():
+                try:
+                    self.store.verify(Digest(f"sha256:{path.name}"))
+                except IntegrityError:
+                    path.unlink()
+                    damaged.append(path.name)
+        return tuple(damaged)
+
+    def _record(self, key: Mapping[str, Json]) -> Path:
+        return self.root / "results" / canonical.digest(key).hex
+
+    def _complete(self, record: Path) -> bool:
+        with suppress(ValueError, LookupError, TypeError, BuildError):
+            layer = _parse(record.read_bytes())
+            return self.store.has(layer.descriptor.digest, layer.descriptor.size)
+        return False
+
+    def _blobs(self) -> list[Path]:
+        return _listed(self.root / "blobs" / "sha256")
+
+    @contextmanager
+    def _locked(self, operation: int) -> Iterator[None]:
+        self.store.initialise()
+        try:
+            descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise storage_error(error, self.root) from error
+        try:
+            _lock(descriptor, operation, self.root)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def _lock(descriptor: int, operation: int, root: Path) -> None:
+    try:
+        fcntl.flock(descriptor, operation)
+    except BlockingIOError as error:
+        raise StorageError(
+            f"the cache {root} is in use by a build", hint="wait until the build has ended and try again", code="IB610"
+        ) from error
+
+
+def _listed(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _parse(record: bytes) -> Layer:
+    document = json.loads(record)
+    descriptor = document["descriptor"]
+    return Layer(
+        Descriptor(str(descriptor["mediaType"]), Digest(descriptor["digest"]), int(descriptor["size"])),
+        Digest(document["diff_id"]),
+        str(document["created_by"]),
+    )
