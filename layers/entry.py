@@ -43,13 +43,14 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A run of `size` plain bytes at `offset` of a verified file on disk."""
+    """A run of `size` plain bytes at `offset` of a verified file on disk. `name` is what messages call it."""
 
     file: Path
     offset: int
     size: int
     crc32: int | None = None
     checksum: Checksum | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class Deflated:
     size: int
     crc32: int
     checksum: Checksum | None = None
+    name: str = ""
 
 
 Content = bytes | SourceFile | Stored | Deflated

@@ -1,10 +1,12 @@
 """Layers: entries written as a tar, compressed, hashed twice and stored, in one pass."""
 
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
-from typing import Literal
 
+from layers import compress, digest, tar
 from layers.blobs import BlobStore
+from layers.compress import Compression
 from layers.descriptor import Descriptor
 from layers.digest import Digest
 from layers.entry import Entry
@@ -23,15 +25,16 @@ class Layer:
 
 
 def write_layer(
-    store: BlobStore,
-    entries: Iterable[Entry],
-    *,
-    created_by: str,
-    compression: Literal["gzip", "zstd", "none"] = "gzip",
+    store: BlobStore, entries: Iterable[Entry], *, created_by: str, compression: Compression = "gzip"
 ) -> Layer:
     """Write entries, in any order, as a layer. An error leaves nothing in the store.
 
-    Raises IntegrityError if a content is not what its archive or RECORD promised or if entries contradict each other,
-    StorageError if a source file changed while it was read or the store cannot be written.
+    The memory it takes depends on the number of entries, not on their sizes. Raises IntegrityError if a content is not
+    what its archive or RECORD promised or if entries contradict each other, StorageError if a source file changed
+    while it was read or the store cannot be written.
     """
-    raise NotImplementedError
+    hasher = digest.sha256()
+    pieces = tar.pieces(tar.ordered(entries))
+    with closing(compress.compress(pieces, compression, hasher=hasher)) as chunks:
+        blob = store.write(compress.media_type(compression), chunks)
+    return Layer(blob, Digest.from_hasher(hasher), created_by)

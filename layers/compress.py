@@ -1,0 +1,190 @@
+"""Compression: tar bytes become the bytes of a blob, the same on every host.
+
+The output is part of output format 1: it depends on the entries alone, never on write sizes, threads or the host's own
+libraries. `gzip` keeps the deflate streams of the larger members of wheels, so that they are inflated once (for the
+diff_id and their checks) and never compressed; docs/decisions/0002-compression.md says how the numbers were chosen.
+"""
+
+import struct
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+import deflate  # noqa: TID251 this is the module that compresses
+
+from layers import descriptor
+from layers.content import Reader
+from layers.digest import Digest, Hasher
+from layers.entry import Content, Deflated
+from layers.errors import IntegrityError
+
+Compression = Literal["gzip", "zstd", "none"]
+
+# A member of a wheel of at least this size keeps its own deflate stream.
+KEPT = 32 << 10
+# RFC 1952: magic, deflate, no flags, no time, no extra flags, unknown system.
+_GZIP_HEADER = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
+# Chunks that are compressed, or wait to be written in their order; it bounds the memory, not the result.
+_WAITING = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Format:
+    """How one kind of layer is compressed: `chunk` bytes of tar at a time; `proof` is what known bytes must become."""
+
+    id: str
+    media_type: str
+    chunk: int
+    compress: Callable[[bytes], bytes]
+    proof: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Plain:
+    """Bytes of the tar that are to be compressed on their own."""
+
+    chunk: bytes
+
+
+def compress(tar: Iterable[Content], compression: Compression, *, hasher: Hasher) -> Generator[bytes, None, None]:
+    """Yield the bytes of a blob made of the pieces of a tar; `hasher` is fed the tar itself.
+
+    Raises IntegrityError IB515 if the compressor gives other bytes than output format 1 wants, and what reading a
+    content raises.
+    """
+    _prove(compression)
+    form = _FORMATS[compression]
+    with closing(Reader()) as reader:
+        parts = _parts(tar, reader, form.chunk, hasher=hasher, kept=KEPT if compression == "gzip" else None)
+        yield from _in_order(parts, form.compress)
+
+
+def identify(compression: Compression) -> str:
+    """Return the compressor's name, version and parameters: what a blob's digest depends on besides its diff_id."""
+    return _FORMATS[compression].id
+
+
+def media_type(compression: Compression) -> str:
+    """Return the media type of a layer compressed this way."""
+    return _FORMATS[compression].media_type
+
+
+def _parts(
+    tar: Iterable[Content], reader: Reader, size: int, *, hasher: Hasher, kept: int | None
+) -> Iterator[_Plain | bytes]:
+    """Cut a tar into chunks of `size` bytes and, between them, streams that are kept and are already compressed."""
+    pending = bytearray()
+    for piece in tar:
+        if kept is not None and isinstance(piece, Deflated) and piece.size >= kept:
+            if pending:
+                yield _plain(pending, hasher)
+                pending.clear()
+            yield from _kept(piece, reader, hasher)
+            continue
+        for chunk in reader.read(piece):
+            pending += chunk
+            while len(pending) >= size:
+                yield _plain(pending[:size], hasher)
+                del pending[:size]
+    if pending:
+        yield _plain(pending, hasher)
+
+
+def _plain(pending: bytearray, hasher: Hasher) -> _Plain:
+    chunk = bytes(pending)
+    hasher.update(chunk)
+    return _Plain(chunk)
+
+
+def _kept(content: Deflated, reader: Reader, hasher: Hasher) -> Iterator[bytes]:
+    yield _GZIP_HEADER
+    for raw, plain in reader.inflate(content):
+        hasher.update(plain)
+        yield raw
+    yield _gzip_trailer(content.crc32, content.size)
+
+
+def _in_order(parts: Iterator[_Plain | bytes], squeeze: Callable[[bytes], bytes]) -> Iterator[bytes]:
+    """Compress chunks in a second thread, while this one reads on, and yield everything in its order."""
+    with ThreadPoolExecutor(1) as helper:
+        waiting: deque[Future[bytes] | bytes] = deque()
+        for part in parts:
+            waiting.append(helper.submit(squeeze, part.chunk) if isinstance(part, _Plain) else part)
+            while len(waiting) > _WAITING:
+                yield _result(waiting.popleft())
+        while waiting:
+            yield _result(waiting.popleft())
+
+
+def _result(part: Future[bytes] | bytes) -> bytes:
+    return part if isinstance(part, bytes) else part.result()
+
+
+def _gzip(chunk: bytes) -> bytes:
+    """Return a gzip member. Its header is ours: that of a library may depend on the level or the system."""
+    compressed = deflate.deflate_compress(chunk, 6)
+    return b"".join((_GZIP_HEADER, compressed, _gzip_trailer(deflate.crc32(chunk), len(chunk))))
+
+
+def _gzip_trailer(crc32: int, size: int) -> bytes:
+    return struct.pack("<LL", crc32, size & 0xFFFFFFFF)
+
+
+def _zstd(chunk: bytes) -> bytes:
+    """Return a zstd frame; a fresh compressor for each, so that none depends on the one before."""
+    import zstandard  # noqa: TID251 this is the module that compresses; only those who ask for zstd pay for it
+
+    return zstandard.ZstdCompressor(level=3).compress(chunk)
+
+
+def _none(chunk: bytes) -> bytes:
+    return chunk
+
+
+_FORMATS: Mapping[Compression, _Format] = {
+    "gzip": _Format(
+        id=f"gzip-deflate-0.9.0-level6-chunk1m-kept{KEPT >> 10}k",
+        media_type=descriptor.LAYER_GZIP,
+        chunk=1 << 20,
+        compress=_gzip,
+        proof="sha256:00071afb43bb92a96687132415fd52275c973773208e65ad7888d29a1c772aa8",
+    ),
+    "zstd": _Format(
+        id="zstd-zstandard-0.25.0-level3-frame4m",
+        media_type=descriptor.LAYER_ZSTD,
+        chunk=4 << 20,
+        compress=_zstd,
+        proof="sha256:1fb6d2dc0cbb132d9d1e8ed1035304d48f09c054dfe661551af5fce981a31604",
+    ),
+    "none": _Format(
+        id="none",
+        media_type=descriptor.LAYER_TAR,
+        chunk=1 << 20,
+        compress=_none,
+        proof="sha256:94fa29d8602498fc6ec7c101140d35dd4dcf4c27904f67498884edc9cd71fad0",
+    ),
+}
+
+
+@cache
+def _prove(compression: Compression) -> None:
+    """Compress known bytes before the first layer: another version of a library would give other digests."""
+    form = _FORMATS[compression]
+    result = Digest.of(form.compress(known_bytes()))
+    if result.value != form.proof:
+        raise IntegrityError(
+            f"the {compression} compressor of this installation is not the one of output format 1",
+            details=(f"expected {form.proof} ({form.id})", f"got      {result}"),
+            hint="reinstall imagebuilder with the versions of `deflate` and `zstandard` that it asks for",
+            code="IB515",
+        )
+
+
+def known_bytes() -> bytes:
+    """Return 64 KiB with text, numbers and repetitions: the input of the known-answer test."""
+    lines = (b"%d %x layers/%d/module.py\n" % (n, n * n * 2654435761 % 4294967291, n % 97) for n in range(3000))
+    return b"".join(lines)[: 64 << 10]
