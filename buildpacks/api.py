@@ -5,6 +5,7 @@ versions and is the only one that may ask the network, through what its context 
 None of them writes a file, reads the environment or starts a process.
 """
 
+import json
 import os
 import re
 import stat
@@ -14,12 +15,18 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Literal, Protocol
 
+import tomli
+
 from layers import tree
 from layers.canonical import Json
 from layers.descriptor import Platform
 from layers.digest import Digest
 from layers.entry import Entry
 from layers.errors import UsageError
+
+
+# No file that a buildpack reads as text is near this; it bounds what a mistaken name can cost.
+_TEXT_LIMIT = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +58,53 @@ class App:
         return tree.list_files(self.root, ignored=self.ignored)
 
     def has(self, path: str) -> bool:
-        """Say whether there is a regular file at `path`. Files left out of the image count too."""
+        """Say whether there is a regular file at `path`, or a link to one in the tree. Ignored files count too."""
         try:
-            return stat.S_ISREG((self.root / path).lstat().st_mode)
+            return stat.S_ISREG(self._resolve(path).stat().st_mode)
         except (OSError, ValueError):
             return False
 
     def text(self, path: str) -> str:
-        """Return a file's text; UsageError IB103 if it is missing, no regular file, or not UTF-8."""
+        """Return a file's text; UsageError IB103 if it is missing, outside the tree, no regular file, or not UTF-8."""
         self.on_read(path)
         try:
-            with os.fdopen(os.open(self.root / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
-                return file.read(16 << 20).decode("utf-8-sig")
+            with os.fdopen(os.open(self._resolve(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    raise _unreadable(path, "it is not a regular file")
+                content = file.read(_TEXT_LIMIT + 1)
         except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-            raise UsageError(
-                f"cannot read {path}: {reason}", hint="check the file's name, permissions and encoding", code="IB103"
-            ) from error
+            raise _unreadable(path, (isinstance(error, OSError) and error.strerror) or str(error)) from error
+        if len(content) > _TEXT_LIMIT:
+            raise _unreadable(path, f"it has more than {_TEXT_LIMIT} bytes")
+        try:
+            return content.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise _unreadable(path, "it is not UTF-8") from error
+
+    def toml(self, path: str) -> Mapping[str, object]:
+        """Return a parsed TOML file; UsageError IB103 if it cannot be read or parsed."""
+        try:
+            return tomli.loads(self.text(path))
+        except tomli.TOMLDecodeError as error:
+            raise _unreadable(path, f"it is not TOML: {error}") from error
+
+    def json(self, path: str) -> Mapping[str, object]:
+        """Return a parsed JSON file that holds an object; UsageError IB103 if it cannot be read or parsed."""
+        try:
+            document: object = json.loads(self.text(path))
+        except (ValueError, RecursionError) as error:
+            raise _unreadable(path, f"it is not JSON: {error}") from error
+        if not isinstance(document, dict):
+            raise _unreadable(path, "it is not a JSON object")
+        return document
+
+    def _resolve(self, path: str) -> Path:
+        """Follow links, as long as they stay in the tree."""
+        root = self.root.resolve()
+        resolved = (root / path).resolve(strict=True)
+        if not resolved.is_relative_to(root):
+            raise ValueError("it leads out of the application's folder")
+        return resolved
 
     def glob(self, pattern: str) -> tuple[str, ...]:
         """Return the paths that match a pattern (`*.py`), sorted; `*` does not cross a folder."""
@@ -77,6 +114,19 @@ class App:
     def setting(self, *names: str) -> Setting | None:
         """Return the first of these settings that was given."""
         return next((self.settings[name] for name in names if name in self.settings), None)
+
+
+def value_at(document: object, *keys: str) -> object:
+    """Return what stands under a path of keys in a parsed document; None if there is nothing."""
+    for key in keys:
+        document = document.get(key) if isinstance(document, dict) else None
+    return document
+
+
+def _unreadable(path: str, reason: str) -> UsageError:
+    return UsageError(
+        f"cannot read {path}: {reason}", hint="check the file's name, permissions, encoding and syntax", code="IB103"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +283,11 @@ class BuildContext:
 
 @dataclass(frozen=True, slots=True)
 class BuildResult:
-    """What a buildpack adds to the image. `env` is the run-time environment; PATH is prepended to the base's."""
+    """What a buildpack adds to the image. `env` is the run-time environment; PATH is prepended to the base's.
+
+    Of several processes of one type the last wins, within a buildpack and in the order of the group; the last process
+    that says `default` is the default one (CNB buildpack specification, launch.toml).
+    """
 
     layers: tuple[LayerSpec, ...] = ()
     processes: tuple[Process, ...] = ()
@@ -243,9 +297,21 @@ class BuildResult:
 
 @dataclass(frozen=True, slots=True)
 class Buildpack:
-    """A name and three functions. Values in, values out; no inheritance."""
+    """A name and three functions. Values in, values out; no inheritance. Its module calls it BUILDPACK."""
 
     id: str
     detect: Callable[[App], BuildPlan | Fail]
     pin: Callable[[PinContext], Pins] = lambda _context: Pins()
     build: Callable[[BuildContext], BuildResult] = lambda _context: BuildResult()
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """A place in an order group. An optional one may be left out."""
+
+    buildpack: Buildpack
+    optional: bool = False
+
+
+Group = tuple[Element, ...]
+Order = tuple[Group, ...]
