@@ -1,0 +1,105 @@
+"""Options: everything a user can set, as one table.
+
+The command line, the environment variables, the keys of the configuration files, `--help`, the completion and the
+schema for editors are all made from it, so none of them can lag behind.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+GLOBAL = "*"
+COMMANDS = {
+    "build": "build the image of the application in DIR",
+    "plan": "show what would be built and where each value comes from",
+    "lock": "pin the base, the interpreter and every package by hash",
+    "inspect": "show what is in an image: oci:DIR or archive:FILE",
+    "cache": "show, prune or verify the cache",
+    "explain": "explain an error by its code, for example IB102",
+    "schema": "print the JSON schema of the configuration",
+    "completion": "print the completion script of a shell",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """Something to set: a flag of some commands, a variable, a key of a configuration file, or several of them.
+
+    An option without `metavar` is a switch. `file` is its type in [tool.imagebuilder], empty if it may not stand
+    there; `user` allows it in the configuration of the user, which must not change the bytes of an image.
+    """
+
+    key: str
+    help: str
+    metavar: str = ""
+    short: str = ""
+    commands: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
+    many: bool = False
+    file: Literal["", "text", "list", "text or list", "table"] = ""
+    user: bool = False
+
+    @property
+    def flag(self) -> str:
+        """The long flag."""
+        return f"--{self.key}"
+
+    @property
+    def variable(self) -> str:
+        """The environment variable; none for tables."""
+        return "" if self.file == "table" else f"IMAGEBUILDER_{self.key.replace('-', '_').upper()}"
+
+
+PLATFORMS = ("linux/amd64", "linux/arm64")
+COMPRESSIONS = ("gzip", "zstd", "none")
+PROGRESS = ("auto", "tty", "plain", "jsonl", "none")
+COLOURS = ("auto", "always", "never")
+_BUILD = ("build",)
+_DECIDE = ("build", "plan", "lock")
+_ALL = (GLOBAL,)
+
+OPTIONS = (
+    Option("tag", "name of the image; may be repeated", "REF", "-t", _BUILD, many=True),
+    Option("load", "load into a running engine: docker or podman", "ENGINE", "", _BUILD, ("docker", "podman")),
+    Option("output", "where to write it (default: oci:DIR/dist/NAME.oci)", "DEST", "-o", _BUILD, many=True),
+    Option("name", "name of the application (default: the project's)", "NAME", "", _DECIDE, file="text"),
+    Option("platform", "linux/amd64 (default) or linux/arm64", "NAME", "", _DECIDE, PLATFORMS, file="text"),
+    Option("base", "the operating system (default: debian:trixie)", "NAME", "", _DECIDE, file="text"),
+    Option("python", "version of the interpreter", "VERSION", "", _DECIDE, file="text"),
+    Option("process", "type of process that starts by default", "TYPE", "", ("build", "plan"), file="text"),
+    Option("entry", "command of the process `web`", "COMMAND", "", _DECIDE, file="text"),
+    Option("locked", "fail if the lock does not fit, do not update it", commands=_BUILD),
+    Option("offline", "use only what is in the cache", commands=("build", "lock")),
+    Option("no-cache", "make every layer anew", commands=_BUILD),
+    Option("compression", "of layers: gzip (default), zstd or none", "NAME", "", _BUILD, COMPRESSIONS, file="text"),
+    Option("created", "time in the image: git, now, seconds, RFC 3339", "TIME", "", _BUILD, file="text"),
+    Option("digest-file", "write the digest of the manifest to FILE", "FILE", "", _BUILD),
+    Option("metadata-file", "write what --json prints to FILE", "FILE", "", _BUILD),
+    Option("workers", "downloads and layers at a time", "N", "", ("build", "lock")),
+    Option("upgrade", "choose anew: all, or NAME; may be repeated", "NAME", "", ("lock",), many=True),
+    Option("check", "write nothing; exit 1 if the lock does not fit", commands=("lock",)),
+    Option("layers", "show the layers only", commands=("inspect",)),
+    Option("files", "list the files of every layer", commands=("inspect",)),
+    Option("keep", "cache prune: keep what was used last, up to SIZE", "SIZE", "", ("cache",)),
+    Option("packages", "Debian packages to add to the image", file="list"),
+    Option("requirements", "files that name the packages to install", file="text or list"),
+    Option("processes", "type of process to command", file="table"),
+    Option("env", "environment of the image", file="table"),
+    Option("labels", "labels of the image", file="table"),
+    Option("debian-mirror", "where Debian packages come from", file="text", user=True),
+    Option("debian-snapshot", "archive of packages that have left the mirror", file="text", user=True),
+    Option("debian-keyring", "file with the keys that sign the mirror", file="text"),
+    Option("directory", "change to DIR first", "DIR", "-C", _ALL),
+    Option("quiet", "print the result and errors only", "", "-q", _ALL),
+    Option("verbose", "print details", "", "-v", _ALL),
+    Option("json", "print the result as a JSON document", commands=_ALL),
+    Option("progress", "auto, tty, plain, jsonl or none", "MODE", "", _ALL, PROGRESS),
+    Option("color", "auto, always or never", "WHEN", "", _ALL, COLOURS, user=True),
+    Option("cache-dir", "folder of the cache", "DIR", "", _ALL, user=True),
+    Option("traceback", "show where in the program an error arose", commands=_ALL),
+)
+BY_KEY = {option.key: option for option in OPTIONS}
+
+
+def options_of(command: str) -> tuple[Option, ...]:
+    """Return the options that are flags of a command; those of every command come last."""
+    return tuple(option for option in OPTIONS if command in option.commands or GLOBAL in option.commands)
