@@ -1,0 +1,200 @@
+"""The build: from the request to the image in its place, one call for each thing that is done."""
+
+from collections.abc import Sequence
+
+from buildpacks.api import BuildContext, BuildResult, LayerSpec
+from buildpacks.order import ORDER
+from imagebuilder import lock as lockfile
+from imagebuilder import outputs, pin
+from imagebuilder.base import debian
+from imagebuilder.cache import Cache
+from imagebuilder.export import RunConfiguration, export, merge_env
+from imagebuilder.image import Image
+from imagebuilder.launch import choose_default, launcher_layer, merge_processes
+from imagebuilder.lock import PlatformLock
+from imagebuilder.make import MadeLayer, Workshop
+from imagebuilder.outcome import BuildOutcome, LayerOutcome
+from imagebuilder.pin import Upgrade
+from imagebuilder.progress import Progress
+from imagebuilder.request import BuildRequest, Output
+from imagebuilder.resolve import Plan, resolve
+from imagebuilder.suppliers import Suppliers, suppliers
+from layers import tree
+from layers.errors import BuildError
+
+
+def build(request: BuildRequest, progress: Progress) -> BuildOutcome:
+    """Make the image of an application and bring it to every output of the request."""
+    cache = Cache(request.cache_dir)
+    with cache.in_use():
+        supplied = suppliers(request, cache, progress)
+        plan = detect(request, progress)
+        pins = pinned(request, plan, supplied, progress)
+        results = run_buildpacks(request, plan, pins)
+        run = run_configuration(request, plan, pins, results)
+        specs = describe_layers(request, pins, results, run, cache)
+        workshop = Workshop(
+            cache,
+            lambda sources: supplied.fetch(sources, pins),
+            request.compression,
+            request.workers,
+            use_cache=request.use_cache,
+        )
+        made = workshop.make(specs, progress)
+        image = export(cache.store, [each.layer for each in made], run, platform=request.platform)
+        places = deliver(request, image, cache, progress)
+    return _outcome(request, image, made, places, progress)
+
+
+def detect(request: BuildRequest, progress: Progress) -> Plan:
+    """Find the group of buildpacks that fits the application."""
+    with progress.step("detect") as step:
+        plan = resolve(ORDER, request.app)
+        step.finish(", ".join(each.buildpack.id for each in plan.steps))
+        return plan
+
+
+def pinned(request: BuildRequest, plan: Plan, supplied: Suppliers, progress: Progress) -> PlatformLock:
+    """Return pins that fit: those on disk, else new ones, which are written down.
+
+    Raises BuildError IB430 if the lock does not fit and the request says `--locked`.
+    """
+    locks = lockfile.read(request.source)
+    old = locks.get(str(request.platform))
+    reasons = pin.stale(plan, request, old)
+    if not reasons and old:
+        return old
+    if request.locked:
+        raise BuildError(
+            f"{lockfile.FILE} does not fit the application",
+            details=reasons[:3],
+            hint="run `imagebuilder lock` and commit the result, or build without --locked",
+            code="IB430",
+        )
+    return _renew(request, plan, supplied, Upgrade(), progress)
+
+
+def lock_project(request: BuildRequest, upgrade: Upgrade, progress: Progress) -> PlatformLock:
+    """Pin what is not pinned or is to be upgraded, and write the lock; makes no image."""
+    cache = Cache(request.cache_dir)
+    with cache.in_use():
+        return _renew(request, detect(request, progress), suppliers(request, cache, progress), upgrade, progress)
+
+
+def check_lock(request: BuildRequest, progress: Progress) -> tuple[str, ...]:
+    """Say why the lock on disk does not fit the application; empty if it does."""
+    return pin.stale(detect(request, progress), request, lockfile.read(request.source).get(str(request.platform)))
+
+
+def _renew(
+    request: BuildRequest, plan: Plan, supplied: Suppliers, upgrade: Upgrade, progress: Progress
+) -> PlatformLock:
+    locks = dict(lockfile.read(request.source))
+    name = str(request.platform)
+    with progress.step("pin") as step:
+        pins = pin.pin(plan, request, locks.get(name), suppliers=supplied, upgrade=upgrade)
+        changed = lockfile.write(request.source, {**locks, name: pins})
+        debs = sum(len(tier) for tier in pins.base.tiers)
+        step.finish(
+            f"{len(pins.distributions)} Python packages, {debs} OS packages; "
+            f"{lockfile.FILE} {'written' if changed else 'unchanged'}"
+        )
+    return pins
+
+
+def run_buildpacks(request: BuildRequest, plan: Plan, pins: PlatformLock) -> tuple[BuildResult, ...]:
+    """Ask each buildpack what it adds. Nothing is fetched or written by that."""
+    target = debian.target(pins.base)
+    return tuple(
+        step.buildpack.build(
+            BuildContext(
+                app=request.app,
+                requires=step.requires,
+                target=target,
+                interpreter=pins.interpreter,
+                pins=pins.steps[step.buildpack.id].pins,
+                distributions=pins.distributions,
+            )
+        )
+        for step in plan.steps
+    )
+
+
+def run_configuration(
+    request: BuildRequest, plan: Plan, pins: PlatformLock, results: Sequence[BuildResult]
+) -> RunConfiguration:
+    """Merge what the buildpacks and the user say of how the image runs; the user has the last word."""
+    processes = merge_processes(process for result in results for process in result.processes)
+    wanted = request.settings.get("process")
+    labels = {name: value for result in results for name, value in result.labels.items()}
+    return RunConfiguration(
+        title=request.name,
+        default=choose_default(processes, wanted.value if wanted else ""),
+        processes=processes,
+        env=merge_env(*(result.env for result in results), request.env),
+        created=request.created,
+        buildpacks=tuple(step.buildpack.id for step in plan.steps),
+        labels={**labels, **request.labels},
+        inputs=pins.inputs.value,
+        base_name=request.base,
+        base_layers=sum(1 for tier in pins.base.tiers if tier),
+    )
+
+
+def describe_layers(
+    request: BuildRequest,
+    pins: PlatformLock,
+    results: Sequence[BuildResult],
+    run: RunConfiguration,
+    cache: Cache,
+) -> list[LayerSpec]:
+    """List the layers from the bottom up: the base, the buildpacks', the launchers, the application."""
+    app = LayerSpec(
+        "application",
+        {},
+        lambda _files: tree.entries(request.source, at=run.working_dir.lstrip("/"), ignored=request.ignored),
+    )
+    return [
+        *debian.layer_specs(pins.base, store=cache.store),
+        *(spec for result in results for spec in result.layers),
+        *([launcher_layer(run.processes, pins.interpreter.executable)] if pins.interpreter else []),
+        app,
+    ]
+
+
+def deliver(request: BuildRequest, image: Image, cache: Cache, progress: Progress) -> tuple[str, ...]:
+    """Copy the image to where it was asked for; with nothing asked for, to `dist/NAME.oci`."""
+    wanted = request.outputs or (Output("oci", f"dist/{request.name}.oci"),)
+    references = []
+    for output in wanted:
+        with progress.step("output") as step:
+            references.append(
+                outputs.deliver(image, cache.store, output, tags=request.tags, environment=request.environment)
+            )
+            step.finish(str(output))
+    return tuple(str(output) for output in wanted)
+
+
+def _outcome(
+    request: BuildRequest, image: Image, made: Sequence[MadeLayer], places: tuple[str, ...], progress: Progress
+) -> BuildOutcome:
+    return BuildOutcome(
+        name=request.name,
+        platform=request.platform,
+        manifest_digest=image.manifest.digest,
+        config_digest=image.config.digest,
+        layers=tuple(
+            LayerOutcome(
+                each.layer.created_by,
+                each.layer.descriptor.digest,
+                each.layer.diff_id,
+                each.layer.descriptor.size,
+                each.cached,
+            )
+            for each in made
+        ),
+        outputs=places,
+        tags=request.tags,
+        warnings=tuple(progress.warnings),
+        timings=dict(progress.timings),
+    )

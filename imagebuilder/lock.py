@@ -1,0 +1,288 @@
+"""The lock: every input of the image by hash, and what its choice was made from (`imagebuilder.lock`, TOML).
+
+The lock holds no address of an index or a mirror: files are found by name and hash on whichever is configured. The
+Python packages stand in the form of PEP 751. Tables and keys have one order, so equal locks are equal bytes.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import tomli
+
+from buildpacks.api import Interpreter, PinnedWheel, Pins, Require, Source
+from imagebuilder.base.pins import BasePins, PinnedDeb
+from layers import blobs, canonical
+from layers.canonical import Json
+from layers.digest import Digest
+from layers.errors import UsageError
+
+FILE = "imagebuilder.lock"
+_VERSION = 1
+_TIERS = ("base", "interpreter", "packages")
+_HEADER = "# Every input of the image, pinned by hash. Made by `imagebuilder lock`; commit it with the application.\n\n"
+
+
+@dataclass(frozen=True, slots=True)
+class LockedStep:
+    """What a buildpack chose, and what it looked at: if any of that changes, the choice is made again.
+
+    `files` maps a path to the digest of its content; `settings` a name to its value, empty if it was not given.
+    """
+
+    pins: Pins
+    requires: tuple[Require, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    interpreter: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformLock:
+    """The pins of one platform: the base with all OS packages, and those of each buildpack by its id."""
+
+    base: BasePins
+    packages: tuple[str, ...]
+    steps: Mapping[str, LockedStep]
+
+    @property
+    def interpreter(self) -> Interpreter | None:
+        """The interpreter that a buildpack chose."""
+        return next((step.pins.interpreter for step in self.steps.values() if step.pins.interpreter), None)
+
+    @property
+    def distributions(self) -> frozenset[str]:
+        """The normalised names of all Python packages."""
+        return frozenset(wheel.name for step in self.steps.values() for wheel in step.pins.wheels)
+
+    @property
+    def inputs(self) -> Digest:
+        """Hash what is pinned, not when or from what: the same for any two locks that give the same image."""
+        return canonical.digest(
+            {
+                "base": [[deb.digest.value for deb in tier] for tier in self.base.tiers],
+                "interpreter": self.interpreter.version if self.interpreter else "",
+                "wheels": {name: [w.source.digest.value for w in s.pins.wheels] for name, s in self.steps.items()},
+            }
+        )
+
+
+Lock = Mapping[str, PlatformLock]
+
+
+def read(folder: Path) -> Lock:
+    """Read the lock of a project, by platform; empty if there is none. UsageError IB431 if it cannot be understood."""
+    try:
+        text = (folder / FILE).read_text("utf-8")
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise _unreadable(str(error)) from error
+    try:
+        document = tomli.loads(text)
+        if document["version"] != _VERSION:
+            raise _unreadable(f"it has version {document['version']}, this imagebuilder reads {_VERSION}")
+        return {name: _platform(table) for name, table in document["platforms"].items()}
+    except (tomli.TOMLDecodeError, LookupError, TypeError, AttributeError) as error:
+        raise _unreadable(f"{type(error).__name__}: {error}") from error
+
+
+def write(folder: Path, lock: Lock) -> bool:
+    """Write the lock of a project if it differs from what is there, and say whether it did."""
+    import tomli_w  # a build with a lock that fits does not write one
+
+    document = {"version": _VERSION, "platforms": {name: _platform_table(lock[name]) for name in sorted(lock)}}
+    content = (_HEADER + tomli_w.dumps(document)).encode()
+    path = folder / FILE
+    if path.is_file() and path.read_bytes() == content:
+        return False
+    blobs.write_file(path, content)
+    return True
+
+
+def _unreadable(reason: str) -> UsageError:
+    return UsageError(
+        f"cannot read {FILE}: {reason}", hint="repair it, or remove it and run `imagebuilder lock`", code="IB431"
+    )
+
+
+def _platform_table(lock: PlatformLock) -> dict[str, Json]:
+    base: dict[str, Json] = {
+        "suite": lock.base.suite,
+        "architecture": lock.base.architecture,
+        "snapshot": lock.base.snapshot,
+        "requested": list(lock.packages),
+        "packages": [_deb_table(deb, name) for name, tier in zip(_TIERS, lock.base.tiers, strict=True) for deb in tier],
+    }
+    return {"base": base, "buildpacks": {name: _step_table(step) for name, step in lock.steps.items()}}
+
+
+def _deb_table(deb: PinnedDeb, tier: str) -> dict[str, Json]:
+    return {
+        "tier": tier,
+        "name": deb.name,
+        "version": deb.version,
+        "architecture": deb.architecture,
+        "path": deb.path,
+        "size": deb.size,
+        "sha256": deb.digest.hex,
+    }
+
+
+def _step_table(step: LockedStep) -> dict[str, Json]:
+    table: dict[str, Json] = {}
+    if step.interpreter:
+        table["python"] = step.interpreter
+    if step.pins.os_packages:
+        table["os-packages"] = list(step.pins.os_packages)
+    for name, values in (("files", step.files), ("settings", step.settings)):
+        if values:
+            table[name] = {key: values[key] for key in sorted(values)}
+    if step.requires:
+        table["requires"] = [_require_table(require) for require in step.requires]
+    if interpreter := step.pins.interpreter:
+        table["interpreter"] = {
+            "version": interpreter.version,
+            "executable": interpreter.executable,
+            "origin": interpreter.origin,
+            "packages": list(interpreter.packages),
+        }
+    if step.pins.wheels:
+        table["packages"] = [_wheel_table(wheel) for wheel in step.pins.wheels]
+    return table
+
+
+def _require_table(require: Require) -> dict[str, Json]:
+    return {
+        "name": require.name,
+        "build": require.build,
+        "launch": require.launch,
+        "version": require.version,
+        "version-source": require.version_source,
+    }
+
+
+def _wheel_table(wheel: PinnedWheel) -> dict[str, Json]:
+    source = wheel.source
+    file: dict[str, Json] = {"name": source.name, "hashes": {"sha256": source.digest.hex}}
+    if source.size is not None:
+        file["size"] = source.size
+    if source.kind == "url":
+        file["url"] = source.locator
+    return {"name": wheel.name, "version": wheel.version, "wheels": [file]}
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """A TOML table whose values are asked for by type: what is missing or of another type is a KeyError."""
+
+    values: Mapping[str, object]
+
+    def text(self, key: str, default: str | None = None) -> str:
+        value = self.values.get(key, default)
+        if not isinstance(value, str):
+            raise KeyError(key)
+        return value
+
+    def number(self, key: str) -> int:
+        value = self.values[key]
+        if not isinstance(value, int):
+            raise KeyError(key)
+        return value
+
+    def flag(self, key: str) -> bool:
+        return self.values.get(key) is True
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        return tuple(str(value) for value in self._list(key))
+
+    def table(self, key: str) -> "_Table":
+        return _table(self.values.get(key, {}))
+
+    def tables(self, key: str) -> Iterable["_Table"]:
+        return (_table(value) for value in self._list(key))
+
+    def mapping(self, key: str) -> Mapping[str, str]:
+        return {name: str(value) for name, value in self.table(key).values.items()}
+
+    def _list(self, key: str) -> list[object]:
+        value = self.values.get(key, [])
+        if not isinstance(value, list):
+            raise KeyError(key)
+        return value
+
+
+def _table(value: object) -> _Table:
+    if not isinstance(value, dict):
+        raise TypeError(f"{value!r} is no table")
+    return _Table(value)
+
+
+def _platform(value: object) -> PlatformLock:
+    platform = _table(value)
+    base = platform.table("base")
+    debs = [(table.text("tier"), _deb(table)) for table in base.tables("packages")]
+    return PlatformLock(
+        BasePins(
+            base.text("suite"),
+            base.text("architecture"),
+            base.text("snapshot"),
+            tuple(tuple(deb for name, deb in debs if name == tier) for tier in _TIERS),
+        ),
+        base.texts("requested"),
+        {name: _step(_table(step)) for name, step in platform.table("buildpacks").values.items()},
+    )
+
+
+def _deb(table: _Table) -> PinnedDeb:
+    return PinnedDeb(
+        name=table.text("name"),
+        version=table.text("version"),
+        architecture=table.text("architecture"),
+        path=table.text("path"),
+        digest=Digest("sha256:" + table.text("sha256")),
+        size=table.number("size"),
+    )
+
+
+def _step(table: _Table) -> LockedStep:
+    interpreter = None
+    if "interpreter" in table.values:
+        found = table.table("interpreter")
+        interpreter = Interpreter(
+            found.text("version"), found.text("executable"), found.text("origin"), found.texts("packages")
+        )
+    return LockedStep(
+        Pins(interpreter, tuple(_wheel(wheel) for wheel in table.tables("packages")), table.texts("os-packages")),
+        tuple(_require(require) for require in table.tables("requires")),
+        table.mapping("files"),
+        table.mapping("settings"),
+        table.text("python", ""),
+    )
+
+
+def _require(table: _Table) -> Require:
+    return Require(
+        table.text("name"),
+        table.flag("build"),
+        table.flag("launch"),
+        table.text("version"),
+        table.text("version-source"),
+    )
+
+
+def _wheel(table: _Table) -> PinnedWheel:
+    name = table.text("name")
+    (file,) = table.tables("wheels")
+    url = file.text("url", "")
+    return PinnedWheel(
+        name,
+        table.text("version"),
+        Source(
+            kind="url" if url else "wheel",
+            name=file.text("name"),
+            digest=Digest("sha256:" + file.table("hashes").text("sha256")),
+            size=file.number("size") if "size" in file.values else None,
+            locator=url or name,
+        ),
+    )

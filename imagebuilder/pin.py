@@ -1,0 +1,216 @@
+"""Pins: a plan and the lock on disk become a lock that fits.
+
+What a buildpack chose is kept until something it looked at changes: its requirements, a file, a setting, the
+interpreter. Only then, or when asked to upgrade, is the network asked what there is.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from buildpacks.api import App, Interpreter, PinContext, Pins, Setting, Target
+from imagebuilder.base import debian
+from imagebuilder.lock import LockedStep, PlatformLock
+from imagebuilder.request import BuildRequest
+from imagebuilder.resolve import Plan, Step
+from imagebuilder.suppliers import Suppliers
+from layers.digest import Digest
+from layers.errors import BuildError, UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """Which pins to forget: all of them, or those of some packages by normalised name."""
+
+    everything: bool = False
+    names: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        return self.everything or bool(self.names)
+
+
+def stale(plan: Plan, request: BuildRequest, lock: PlatformLock | None) -> tuple[str, ...]:
+    """Say why a lock does not fit the application; empty if it does. Reads files, asks no network."""
+    if lock is None:
+        return (f"there are no pins for {request.platform}",)
+    reasons = []
+    if reason := _base_reason(request, lock):
+        reasons.append(reason)
+    interpreter = None
+    for step in plan.steps:
+        locked = lock.steps.get(step.buildpack.id)
+        if reason := _step_reason(step, locked, request.app, interpreter):
+            reasons.append(f"{step.buildpack.id}: {reason}")
+        if locked and not interpreter:
+            interpreter = locked.pins.interpreter
+    if not reasons and _packages(request, lock.steps) != lock.packages:
+        reasons.append("the OS packages asked for have changed")
+    return tuple(reasons)
+
+
+def pin(
+    plan: Plan, request: BuildRequest, lock: PlatformLock | None, *, suppliers: Suppliers, upgrade: Upgrade
+) -> PlatformLock:
+    """Keep what fits of a lock and choose the rest anew."""
+    if upgrade.names:
+        _check_names(upgrade.names, lock)
+    old_base = lock.base if lock and not _base_reason(request, lock) and not upgrade.everything else None
+    if old_base and any(deb.name in upgrade.names for tier in old_base.tiers for deb in tier):
+        old_base = None
+    old_steps = lock.steps if lock else {}
+    target = debian.target(old_base or suppliers.index())
+    steps = _pin_steps(
+        plan, request, old_steps, suppliers=suppliers, upgrade=upgrade, target=target, renew=old_base is None
+    )
+    packages = _packages(request, steps)
+    if old_base is None or lock is None or packages != lock.packages:
+        if old_base:  # the base is chosen anew, so the interpreter in it has to be the newest too
+            steps = _pin_steps(plan, request, steps, suppliers=suppliers, upgrade=upgrade, target=target, renew=True)
+        old_base = debian.pin(suppliers.index(), interpreter=_interpreter(steps), packages=packages)
+    return PlatformLock(old_base, packages, steps)
+
+
+def _pin_steps(
+    plan: Plan,
+    request: BuildRequest,
+    old: Mapping[str, LockedStep],
+    *,
+    suppliers: Suppliers,
+    upgrade: Upgrade,
+    target: Target,
+    renew: bool,
+) -> dict[str, LockedStep]:
+    """Pin step by step; `renew` chooses the interpreter anew."""
+    steps: dict[str, LockedStep] = {}
+    for step in plan.steps:
+        locked = old.get(step.buildpack.id)
+        interpreter = _interpreter(steps)
+        keep = (
+            locked is not None
+            and not _step_reason(step, locked, request.app, interpreter)
+            and not upgrade.everything
+            and not any(wheel.name in upgrade.names for wheel in locked.pins.wheels)
+            and not (renew and locked.pins.interpreter)
+        )
+        if locked is None or not keep:
+            locked = _pin_step(
+                step, request, _previous(locked, upgrade), suppliers=suppliers, target=target, interpreter=interpreter
+            )
+        steps[step.buildpack.id] = locked
+    return steps
+
+
+def _pin_step(
+    step: Step,
+    request: BuildRequest,
+    previous: Pins,
+    *,
+    suppliers: Suppliers,
+    target: Target,
+    interpreter: Interpreter | None,
+) -> LockedStep:
+    files: set[str] = set()
+    settings = _Recorded(request.settings)
+    processes = _Recorded(request.processes)
+    app = replace(request.app, settings=settings, processes=processes, on_read=files.add)
+    pins = step.buildpack.pin(
+        PinContext(
+            app=app,
+            requires=step.requires,
+            target=target,
+            interpreters=lambda: debian.interpreters(suppliers.index()),
+            interpreter=interpreter,
+            resolver=suppliers.resolver,
+            previous=previous,
+        )
+    )
+    return LockedStep(
+        pins,
+        step.requires,
+        {path: _digest(request.app, path) for path in sorted(files)},
+        {**settings.seen, **{f"processes.{name}": value for name, value in processes.seen.items()}},
+        interpreter.version if interpreter else "",
+    )
+
+
+class _Recorded(Mapping[str, Setting]):
+    """Settings that remember which of them were looked at; `*` stands for the names that there were."""
+
+    def __init__(self, settings: Mapping[str, Setting]) -> None:
+        self._settings = settings
+        self.seen: dict[str, str] = {}
+
+    def __getitem__(self, name: str) -> Setting:
+        self.seen[name] = self._settings[name].value if name in self._settings else ""
+        return self._settings[name]
+
+    def __iter__(self) -> Iterator[str]:
+        self.seen["*"] = _names(self._settings)
+        return iter(self._settings)
+
+    def __len__(self) -> int:
+        return len(self._settings)
+
+
+def _step_reason(step: Step, locked: LockedStep | None, app: App, interpreter: Interpreter | None) -> str:
+    if locked is None:
+        return "it is not in the lock"
+    if locked.requires != step.requires:
+        return "what is required of it has changed"
+    if locked.interpreter != (interpreter.version if interpreter else ""):
+        return "the interpreter has changed"
+    for path, digest in locked.files.items():
+        if _digest(app, path) != digest:
+            return f"{path} has changed"
+    for name, value in locked.settings.items():
+        if _value(app, name) != value:
+            return f"the setting {name} has changed"
+    return ""
+
+
+def _value(app: App, name: str) -> str:
+    settings, key = (app.processes, name.removeprefix("processes.")) if "." in name else (app.settings, name)
+    if key == "*":
+        return _names(settings)
+    return settings[key].value if key in settings else ""
+
+
+def _names(settings: Mapping[str, Setting]) -> str:
+    return " ".join(sorted(settings))
+
+
+def _base_reason(request: BuildRequest, lock: PlatformLock) -> str:
+    if request.base != f"debian:{lock.base.suite}":
+        return f"the base is {request.base}, the lock has debian:{lock.base.suite}"
+    return ""
+
+
+def _digest(app: App, path: str) -> str:
+    try:
+        return Digest.of(app.text(path).encode()).value
+    except BuildError:
+        return ""
+
+
+def _packages(request: BuildRequest, steps: Mapping[str, LockedStep]) -> tuple[str, ...]:
+    return tuple(sorted({*request.packages, *(name for step in steps.values() for name in step.pins.os_packages)}))
+
+
+def _interpreter(steps: Mapping[str, LockedStep]) -> Interpreter | None:
+    return next((step.pins.interpreter for step in steps.values() if step.pins.interpreter), None)
+
+
+def _previous(locked: LockedStep | None, upgrade: Upgrade) -> Pins:
+    if locked is None or upgrade.everything:
+        return Pins()
+    kept = tuple(wheel for wheel in locked.pins.wheels if wheel.name not in upgrade.names)
+    return replace(locked.pins, wheels=kept)
+
+
+def _check_names(names: frozenset[str], lock: PlatformLock | None) -> None:
+    known = {deb.name for tier in lock.base.tiers for deb in tier} | lock.distributions if lock else frozenset()
+    if missing := sorted(names - known):
+        raise UsageError(
+            f"cannot upgrade {', '.join(missing)}: the lock has no such package",
+            hint="name packages of the lock, or leave the name out to upgrade everything",
+            code="IB432",
+        )

@@ -1,0 +1,60 @@
+"""Suppliers: all that a build asks of the outside, made from its request."""
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from buildpacks.api import Files, Resolver, Source
+from imagebuilder import index as index_settings
+from imagebuilder.base import debian
+from imagebuilder.base.index import PackageIndex
+from imagebuilder.cache import Cache
+from imagebuilder.fetch import Downloader
+from imagebuilder.lock import PlatformLock
+from imagebuilder.progress import Progress
+from imagebuilder.request import BuildRequest
+from imagebuilder.resolver import UvResolver
+
+
+@dataclass(frozen=True, slots=True)
+class Suppliers:
+    """The base's package index (read on the first call), a resolver of requirements, and files by their hash."""
+
+    index: Callable[[], PackageIndex]
+    resolver: Resolver
+    fetch: Callable[[Sequence[Source], PlatformLock], Files]
+
+
+def suppliers(request: BuildRequest, cache: Cache, progress: Progress) -> Suppliers:
+    """Choose mirrors and indexes as configured. Nothing is asked before it is needed."""
+    mirrors = debian.find_mirrors(
+        mirror=request.debian_mirror, snapshot=request.debian_snapshot, keyring=request.debian_keyring
+    )
+    downloader = Downloader(
+        index_settings.load(request.app, request.environment, home=Path.home(), prefix=Path("/")),
+        offline=request.offline,
+        environment=request.environment,
+    )
+
+    @functools.cache
+    def index() -> PackageIndex:
+        suite = request.base.removeprefix("debian:")
+        with progress.step("index") as step:
+            found = debian.load_index(suite, request.platform.architecture, mirrors=mirrors, download=downloader.get)
+            step.finish(f"debian {suite} as of {found.snapshot}")
+            return found
+
+    def fetch(sources: Sequence[Source], lock: PlatformLock) -> Files:
+        finder = replace(
+            downloader, locate=lambda source: debian.candidates(source, mirrors=mirrors, snapshot=lock.base.snapshot)
+        )
+        missing = [source for source in sources if not cache.store.has(source.digest)]
+        if not missing:
+            return finder.fetch_all(sources, cache.store)
+        with progress.step("fetch", total=sum(source.size or 0 for source in missing)) as step:
+            files = finder.fetch_all(sources, cache.store, on_progress=lambda _source, size: step.advance(size))
+            step.finish(f"{len(missing)} files, {step.done / 1e6:.1f} MB")
+            return files
+
+    return Suppliers(index, UvResolver(downloader, cache.root / "uv"), fetch)
