@@ -24,7 +24,6 @@ from layers.digest import Digest
 from layers.entry import Entry
 from layers.errors import UsageError
 
-
 # No file that a buildpack reads as text is near this; it bounds what a mistaken name can cost.
 _TEXT_LIMIT = 16 << 20
 
