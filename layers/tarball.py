@@ -1,0 +1,283 @@
+"""A tar archive as its members: one strict pass over the headers, contents left where they are.
+
+Reads ustar, GNU long names and PAX headers (POSIX.1-2017, pax; GNU tar manual, "Basic Tar Format"), which is what
+dpkg, GNU tar, Go and Python write. Whatever two readers could understand differently is refused, not guessed: a name
+that leaves the root or passes through a link, a name twice, a record twice, devices, sparse files.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from layers import entry
+from layers.entry import Kind
+from layers.errors import IntegrityError
+
+_BLOCK = 512
+_ZERO = bytes(_BLOCK)
+_CHUNK = 1 << 20
+# Far above real archives: a layer of a large base image has 100,000 members, an extended header a few hundred bytes.
+_MEMBERS_MAX = 1_000_000
+_EXTENDED_MAX = 64 << 10
+_SIZE_MAX = 64 << 30
+_OCTAL = re.compile(rb" *([0-7]+)[ \0]*|[ \0]*")
+_DECIMAL = re.compile(rb"[0-9]{1,18}")
+_PAX_RECORD = re.compile(rb"([1-9][0-9]{0,4}) ([^=\0]+)=")
+_KINDS = {b"\0": Kind.FILE, **{kind.value: kind for kind in Kind}}
+# Facts of the machine where the archive was made, and extended attributes, which no Entry has.
+_IGNORED = re.compile(r"[amc]time|[ug]name|comment|SCHILY\..*|LIBARCHIVE\..*")
+
+
+class Stream(Protocol):
+    """What is read: a file on disk, or `Forward` over chunks. `seek` is called with later positions only."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return that many bytes; fewer only at the end."""
+
+    def tell(self) -> int:
+        """Return the position."""
+
+    def seek(self, position: int, /) -> int:
+        """Go to a position."""
+
+
+class Forward:
+    """Chunks as a stream that can only go forward, so that an archive is read while it is decompressed."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self._held = b""
+        self._position = 0
+
+    def read(self, size: int, /) -> bytes:
+        """Return that many bytes; fewer only at the end."""
+        parts = []
+        missing = size
+        while missing and (self._held or self._next()):
+            parts.append(self._held[:missing])
+            self._held = self._held[missing:]
+            missing -= len(parts[-1])
+        self._position += size - missing
+        return b"".join(parts)
+
+    def tell(self) -> int:
+        """Return how many bytes were passed."""
+        return self._position
+
+    def seek(self, position: int, /) -> int:
+        """Pass over bytes until a position, or the end."""
+        while self._position < position and self.read(min(_CHUNK, position - self._position)):
+            pass
+        return self._position
+
+    def _next(self) -> bool:
+        self._held = next((chunk for chunk in self._chunks if chunk), b"")
+        return bool(self._held)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member: `path` without leading `./` or trailing slash, and where in the archive its `size` bytes begin.
+
+    `target` is the verbatim text of a symbolic link, or the path of the earlier member that a hard link names.
+    """
+
+    path: str
+    kind: Kind
+    mode: int
+    uid: int
+    gid: int
+    offset: int
+    size: int
+    target: str
+
+
+def members(archive: Stream) -> Iterator[Member]:
+    """Read an archive from its start to its end; the root's own entry is left out.
+
+    A caller that wants the contents in one pass reads `size` bytes before it asks for the next member. Raises
+    IntegrityError IB558 for anything that is not as it should be, at last if the archive is cut off.
+    """
+    names = _Names()
+    extended: dict[str, bytes] = {}
+    for _ in range(_MEMBERS_MAX):
+        block = _read(archive, _BLOCK)
+        if block == _ZERO:
+            return _finish(archive, extended)
+        header = _Header(block)
+        if header.type in b"xgLK":
+            _extend(extended, header.type, _read_padded(archive, header.size))
+            continue
+        member = _member(header, extended, archive.tell())
+        extended = {}
+        if member.path:
+            names.add(member)
+            yield member
+        archive.seek(member.offset + _padded(member.size))
+    raise damaged(f"it has more than {_MEMBERS_MAX} members")
+
+
+def damaged(what: str) -> IntegrityError:
+    """Say that an archive is not one that can be used safely."""
+    return IntegrityError(
+        f"refused a tar archive: {what}", hint="it is damaged or hostile; fetch it again from its origin", code="IB558"
+    )
+
+
+class _Header:
+    """The fields of one 512-byte header."""
+
+    def __init__(self, block: bytes) -> None:
+        if _number(block[148:156]) != sum(block) - sum(block[148:156]) + 8 * 0x20:
+            raise damaged("a header's checksum is wrong")
+        magic = block[257:265]
+        if magic not in (b"ustar\x0000", b"ustar  \0"):
+            raise damaged(f"a header is neither POSIX nor GNU: {magic!r}")
+        self.type = block[156:157]
+        self.mode = _number(block[100:108])
+        self.uid = _number(block[108:116])
+        self.gid = _number(block[116:124])
+        self.size = _number(block[124:136])
+        self.target = _text(block[157:257])
+        prefix = _text(block[345:500]) if magic == b"ustar\x0000" else b""
+        self.name = (prefix + b"/" if prefix else b"") + _text(block[:100])
+
+
+class _Names:
+    """The names so far: none twice, none below a file or a link, no hard link to what is not a file."""
+
+    def __init__(self) -> None:
+        self._folders = {""}
+        self._others: dict[str, Kind] = {}
+        self._seen: set[str] = set()
+
+    def add(self, member: Member) -> None:
+        if member.path in self._seen:
+            raise damaged(f"{member.path!r} is in it twice")
+        self._seen.add(member.path)
+        self._add_parents(member.path)
+        if member.kind is Kind.DIRECTORY:
+            self._folders.add(member.path)
+            return
+        if member.path in self._folders:
+            raise damaged(f"{member.path!r} is a folder and something else")
+        if member.kind is Kind.HARDLINK and self._others.get(member.target) not in (Kind.FILE, Kind.HARDLINK):
+            raise damaged(f"{member.path!r} is a hard link to {member.target!r}, which is no file before it")
+        self._others[member.path] = member.kind
+
+    def _add_parents(self, path: str) -> None:
+        parent = path.rpartition("/")[0]
+        while parent not in self._folders:
+            if parent in self._others:
+                break
+            self._folders.add(parent)
+            parent = parent.rpartition("/")[0]
+        if parent in self._others:
+            raise damaged(f"{path!r} lies below {parent!r}, which is no folder")
+
+
+def _member(header: _Header, extended: dict[str, bytes], offset: int) -> Member:
+    kind = _KINDS.get(header.type)
+    name = extended.get("path", header.name)
+    if kind is None:
+        raise damaged(f"{_decode(name)!r} is a device, a pipe or of another unusual type {header.type!r}")
+    size = int(extended["size"]) if "size" in extended else header.size
+    if size > _SIZE_MAX or (size and kind is not Kind.FILE):
+        raise damaged(f"{_decode(name)!r} cannot have {size} bytes")
+    if kind is Kind.FILE and name.endswith(b"/"):
+        raise damaged(f"{_decode(name)!r} is a file with the name of a folder")
+    target = extended.get("linkpath", header.target) if kind in (Kind.SYMLINK, Kind.HARDLINK) else b""
+    return Member(
+        path=_path(name),
+        kind=kind,
+        mode=header.mode & 0o7777,
+        uid=int(extended.get("uid", header.uid)),
+        gid=int(extended.get("gid", header.gid)),
+        offset=offset,
+        size=size,
+        target=_path(target) if kind is Kind.HARDLINK else _decode(target),
+    )
+
+
+def _path(name: bytes) -> str:
+    path = _decode(name).removeprefix("./").removesuffix("/")
+    if path in ("", "."):
+        return ""
+    try:
+        entry.check_path(path)
+    except IntegrityError as error:
+        raise damaged(f"{path[:200]!r} is no name for a file below its root") from error
+    return path
+
+
+def _extend(extended: dict[str, bytes], kind: bytes, content: bytes) -> None:
+    """Take in an extended header: it describes the next member (`g`: all that follow, so only what is ignored)."""
+    if kind in b"LK":
+        records = [("path" if kind == b"L" else "linkpath", content.rstrip(b"\0"))]
+    else:
+        records = _pax_records(content)
+    for key, value in records:
+        if _IGNORED.fullmatch(key):
+            continue
+        if key in extended or key not in ("path", "linkpath", "size", "uid", "gid") or kind == b"g":
+            raise damaged(f"an extended header says {key!r} twice, or it is not understood")
+        if not value or b"\0" in value or (key not in ("path", "linkpath") and not _DECIMAL.fullmatch(value)):
+            raise damaged(f"an extended header says {key!r} is {value[:100]!r}")
+        extended[key] = value
+
+
+def _pax_records(content: bytes) -> list[tuple[str, bytes]]:
+    records = []
+    while content:
+        match = _PAX_RECORD.match(content)
+        length = int(match[1]) if match else 0
+        if match is None or not match.end() < length <= len(content) or content[length - 1 : length] != b"\n":
+            raise damaged("an extended header is malformed")
+        records.append((_decode(match[2]), content[match.end() : length - 1]))
+        content = content[length:]
+    return records
+
+
+def _read_padded(archive: Stream, size: int) -> bytes:
+    if size > _EXTENDED_MAX:
+        raise damaged(f"an extended header of {size} bytes")
+    return _read(archive, _padded(size))[:size]
+
+
+def _finish(archive: Stream, extended: dict[str, bytes]) -> None:
+    """The second block of zeros, and nothing but padding behind it."""
+    if extended or _read(archive, _BLOCK) != _ZERO:
+        raise damaged("its end is malformed")
+    while chunk := archive.read(_CHUNK):
+        if chunk.count(0) != len(chunk):
+            raise damaged("something follows its end")
+
+
+def _read(archive: Stream, size: int) -> bytes:
+    block = archive.read(size)
+    if len(block) != size:
+        raise damaged("it is cut off")
+    return block
+
+
+def _padded(size: int) -> int:
+    return -(-size // _BLOCK) * _BLOCK
+
+
+def _text(field: bytes) -> bytes:
+    return field.partition(b"\0")[0]
+
+
+def _decode(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")
+
+
+def _number(field: bytes) -> int:
+    """Read octal digits, or GNU's base-256 (the first bit set) for what does not fit them."""
+    if field[0] == 0x80:
+        return int.from_bytes(field[1:], "big")
+    match = _OCTAL.fullmatch(field)
+    if match is None:
+        raise damaged(f"{field!r} is no number")
+    return int(match[1] or b"0", 8)
