@@ -1,6 +1,6 @@
 """pip: provides `pip` to buildpacks that install with it. pip itself never goes into the image."""
 
-from buildpacks.api import App, BuildPlan, Buildpack, Require
+from buildpacks.api import App, Buildpack, BuildPlan, Require
 
 
 def detect(_app: App) -> BuildPlan:

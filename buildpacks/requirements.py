@@ -1,20 +1,263 @@
-"""Requirement files (pip's format): which files there are, and what is asked for directly."""
+"""Requirement files (pip's format): which files there are, what is asked for directly, and from where.
 
-from collections.abc import Mapping
+Versions are not judged here: that is the resolver's work. What the wheels engine cannot install is refused, with the
+line it stands in. Variables (`${TOKEN}`) stay as they are written, so that no secret gets into a value of ours.
+"""
+
+import posixpath
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
 
 from buildpacks.api import App
+from layers.errors import BuildError
+
+# Options of a whole file, and whether a value follows (pip: "Requirements File Format", Supported options).
+_OPTIONS = {
+    "--index-url": True,
+    "--extra-index-url": True,
+    "--find-links": True,
+    "--no-index": False,
+    "--trusted-host": True,
+    "--requirement": True,
+    "--constraint": True,
+    "--editable": True,
+    "--no-binary": True,
+    "--only-binary": True,
+    "--prefer-binary": False,
+    "--require-hashes": False,
+    "--pre": False,
+    "--use-feature": True,
+}
+_OF_ONE_REQUIREMENT = {"--hash": True, "--config-settings": True, "--global-option": True}
+_SHORT = {"-r": "--requirement", "-c": "--constraint", "-e": "--editable", "-i": "--index-url", "-f": "--find-links"}
+_COMMENT = re.compile(r"(^|\s)#.*$")
+_VCS = re.compile(r"(git|hg|svn|bzr)\+")
+_ADDRESS = re.compile(r"[a-z]+://")
+_PATH = re.compile(r"[.~]|[^;@\[]*/|\S+\.(whl|zip|gz)$")
+_SERVE = "serve the wheel from a folder with --find-links"
 
 
-def files(app: App, roots: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the files and everything they include by `-r` and `-c`, each once, in reading order."""
-    raise NotImplementedError
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """A project that is required or constrained: the hashes allowed (`sha256:…`), the address of its wheel if given."""
+
+    name: str
+    hashes: frozenset[str] = frozenset()
+    url: str = ""
+    constraint: bool = False
 
 
-def names(app: App, roots: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the normalised names of the projects asked for, sorted; constraints do not count."""
-    raise NotImplementedError
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An option of a whole file (`--index-url`), its value as written, and the file and line it stands in."""
+
+    name: str
+    value: str
+    place: str
 
 
-def hashes(app: App, roots: tuple[str, ...]) -> Mapping[str, frozenset[str]]:
-    """Return the `--hash` values (`sha256:…`) by project, for the projects that have any."""
-    raise NotImplementedError
+@dataclass(frozen=True, slots=True)
+class Requirements:
+    """Requirement files with everything they include, in reading order."""
+
+    files: tuple[str, ...]
+    requested: tuple[Requested, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The normalised names of the projects asked for, sorted; constraints do not count."""
+        return tuple(sorted({one.name for one in self.requested if not one.constraint}))
+
+    @property
+    def hashes(self) -> Mapping[str, frozenset[str]]:
+        """The hashes allowed, by project, for the projects that have any."""
+        allowed: dict[str, frozenset[str]] = {}
+        for one in self.requested:
+            if one.hashes:
+                allowed[one.name] = allowed.get(one.name, frozenset()) | one.hashes
+        return allowed
+
+    @property
+    def urls(self) -> Mapping[str, str]:
+        """The addresses of wheels as written, by project."""
+        return {one.name: one.url for one in self.requested if one.url}
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A logical line: continued lines joined, comments gone. `number` is where it starts."""
+
+    path: str
+    number: int
+    text: str
+    constraint: bool
+
+    @property
+    def place(self) -> str:
+        return f"{self.path}:{self.number}"
+
+    @property
+    def is_option(self) -> bool:
+        return self.text.startswith("-")
+
+
+def read(app: App, roots: tuple[str, ...]) -> Requirements:
+    """Read requirement files and what they include by `-r` and `-c`.
+
+    Raises BuildError: IB401 an included file is missing, IB402 a line cannot be understood, IB403 it asks for
+    something that is no wheel, IB404 an included file is not in the application.
+    """
+    seen: dict[tuple[str, bool], None] = {}
+    lines = list(_lines(app, roots, seen=seen))
+    files = tuple(dict.fromkeys(path for path, _ in seen))
+    return Requirements(files, tuple(_requested(line) for line in lines if not line.is_option))
+
+
+def options(app: App, roots: tuple[str, ...]) -> tuple[Option, ...]:
+    """Return the options of requirement files and of what they include, in reading order. Raises as `read` does."""
+    return tuple(option for line in _lines(app, roots, seen={}) if line.is_option for option in _options(line))
+
+
+def _lines(
+    app: App, paths: Iterable[str], *, seen: dict[tuple[str, bool], None], constraint: bool = False
+) -> Iterator[_Line]:
+    for path in paths:
+        if (path, constraint) in seen:
+            continue
+        seen[path, constraint] = None
+        for number, text in _logical_lines(app.text(path)):
+            line = _Line(path, number, text, constraint)
+            yield line
+            for option in _options(line) if line.is_option else ():
+                if option.name in ("--requirement", "--constraint"):
+                    path_of_it = _included(app, line, option)
+                    yield from _lines(app, [path_of_it], seen=seen, constraint=option.name == "--constraint")
+
+
+def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Join lines that end in a backslash, then drop comments and empty lines: pip's order (req_file.py)."""
+    start, joined = 0, ""
+    for number, raw in enumerate([*text.splitlines(), ""], 1):
+        comment = raw.lstrip().startswith("#")
+        if raw.endswith("\\") and not comment:
+            start, joined = (start or number), joined + raw[:-1]
+            continue
+        # A comment line ends a continued requirement.
+        whole = joined + (" " if comment else "") + raw
+        if stripped := _COMMENT.sub("", whole).strip():
+            yield start or number, stripped
+        start, joined = 0, ""
+
+
+def _included(app: App, line: _Line, option: Option) -> str:
+    if "://" in option.value:
+        raise _unsupported(line, "a requirement file at an address", "copy the file into the application")
+    path = posixpath.normpath(posixpath.join(posixpath.dirname(line.path), option.value))
+    if path.startswith(("/", "../")) or path == "..":
+        raise BuildError(
+            f"{line.place} includes {option.value}, which is outside the application",
+            hint="move the file into the application's folder",
+            code="IB404",
+        )
+    if not app.has(path):
+        raise BuildError(
+            f"{line.place} includes {option.value}, which does not exist",
+            hint=f"create {path}, or remove the line",
+            code="IB401",
+        )
+    return path
+
+
+def _options(line: _Line) -> list[Option]:
+    found = [Option(name, value, line.place) for name, value in _split_options(line, line.text, _OPTIONS)]
+    for option in found:
+        if option.name == "--editable":
+            raise _unsupported(line, "an editable requirement", "name a released version, or build a wheel of it first")
+    return found
+
+
+def _split_options(line: _Line, text: str, known: Mapping[str, bool]) -> Iterator[tuple[str, str]]:
+    try:
+        words = iter(shlex.split(text))
+    except ValueError as error:
+        raise _malformed(line, str(error)) from error
+    for word in words:
+        if word[:2] in _SHORT:
+            name, value = _SHORT[word[:2]], word[2:].lstrip("=")
+        else:
+            name, _, value = word.partition("=")
+        if name not in known:
+            raise _malformed(line, f"unknown option {name}")
+        if known[name] and not value:
+            value = next(words, "")
+            if not value:
+                raise _malformed(line, f"{name} needs a value")
+        yield name, value
+
+
+def _requested(line: _Line) -> Requested:
+    text, *options = re.split(r"\s(?=--?[a-z])", line.text, maxsplit=1)
+    given = _split_options(line, " ".join(options), _OF_ONE_REQUIREMENT)
+    hashes = frozenset(value for name, value in given if name == "--hash")
+    if _VCS.match(text):
+        raise _unsupported(line, "a repository", "name a released version, or build a wheel of it first")
+    if _ADDRESS.match(text):
+        name, url = "", text.partition(";")[0].strip()
+    else:
+        name, url = _parse(line, text)
+    if not url:
+        return Requested(name, hashes, constraint=line.constraint)
+    name = name or _wheel_project(line, url)
+    address, _, fragment = url.partition("#")
+    user = urlsplit(url).netloc.rpartition("@")[0]
+    if user and not re.fullmatch(r"(\$\{[A-Z0-9_]+\}:?)+", user):
+        raise _unsupported(line, "an address with a password in it", "write ${NAME} for it, or use a netrc file")
+    hashes |= {f"sha256:{part[7:]}" for part in fragment.split("&") if part.startswith("sha256=")}
+    return Requested(name, hashes, address, constraint=line.constraint)
+
+
+def _parse(line: _Line, text: str) -> tuple[str, str]:
+    from packaging.requirements import InvalidRequirement, Requirement  # only what is not locked is parsed
+    from packaging.utils import canonicalize_name
+
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement as error:
+        if _PATH.match(text):
+            raise _unsupported(line, "a local path", _SERVE) from error
+        raise _malformed(line, str(error).splitlines()[0]) from error
+    if requirement.url:
+        _wheel_project(line, requirement.url)
+    return canonicalize_name(requirement.name), requirement.url or ""
+
+
+def _wheel_project(line: _Line, url: str) -> str:
+    """Return the project of a wheel's address; refuse addresses of anything else."""
+    from packaging.utils import InvalidWheelFilename, parse_wheel_filename  # only what is not locked is parsed
+
+    if _VCS.match(url):
+        raise _unsupported(line, "a repository", "name a released version, or build a wheel of it first")
+    parts = urlsplit(url)
+    if parts.scheme not in ("https", "http"):
+        raise _unsupported(line, "a local path", _SERVE)
+    try:
+        return parse_wheel_filename(unquote(posixpath.basename(parts.path)))[0]
+    except InvalidWheelFilename as error:
+        raise _unsupported(
+            line, "an address that is no wheel", "name a released version, or the address of a wheel"
+        ) from error
+
+
+def _malformed(line: _Line, reason: str) -> BuildError:
+    return BuildError(
+        f"cannot read {line.place}: {reason}",
+        hint="write one requirement on each line, as in `flask>=3.1`",
+        code="IB402",
+    )
+
+
+def _unsupported(line: _Line, what: str, hint: str) -> BuildError:
+    return BuildError(f"{line.place} asks for {what}, which is not supported yet", hint=hint, code="IB403")

@@ -1,38 +1,307 @@
-"""Index settings: where wheels are looked for, from pip's and uv's configuration and environment."""
+"""Index settings: where wheels are looked for, as pip and uv have been configured.
 
-from collections.abc import Mapping
+Read from the most to the least particular: requirement files, environment, the project's uv settings, those of the
+user and of the system, pip's files. A default index is taken from the first that names one; further indexes and
+find-links add up. None of it reaches the image or the lock: there a wheel is a name and a hash.
+"""
+
+import configparser
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote, urlsplit
 
+import tomli
+
+from buildpacks import pip_install, requirements
 from buildpacks.api import App
+from layers.errors import UsageError
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
+_USERINFO = re.compile(r"//[^/@\s]*@")
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An index or a find-links location. `url` may hold credentials and is never shown; `str()` leaves them out."""
+    """An index or a find-links location (address or folder). `url` may hold credentials; `str()` leaves them out."""
 
     url: str = field(repr=False)
     origin: str
+
+    def __str__(self) -> str:
+        return without_credentials(self.url)
 
 
 @dataclass(frozen=True, slots=True)
 class IndexSettings:
     """Where wheels are looked for.
 
-    `public` says that no default index was configured, so uv's own default is asked after `indexes`. `best_match`
-    takes the best version of all indexes, as pip does; otherwise the first index that knows a project decides, as
-    uv does.
+    `public` says that no default index was configured, so uv's own default is asked after `indexes`. `strategy` is
+    one of uv's index strategies: indexes from pip's settings are compared as pip does, the best version wins.
     """
 
     indexes: tuple[Place, ...] = ()
     find_links: tuple[Place, ...] = ()
-    no_index: bool = False
     public: bool = True
-    best_match: bool = False
+    strategy: str = "first-index"
     trusted_hosts: tuple[str, ...] = ()
     certificate: str = ""
 
 
+@dataclass(slots=True)
+class _Found:
+    """What one place of configuration says."""
+
+    origin: str
+    default: str = ""
+    extra: list[str] = field(default_factory=list)
+    find_links: list[str] = field(default_factory=list)
+    no_index: bool = False
+    trusted_hosts: list[str] = field(default_factory=list)
+    certificate: str = ""
+    of_pip: bool = True
+
+
 def load(app: App, environment: Mapping[str, str], *, home: Path, prefix: Path) -> IndexSettings:
-    """Read the settings of requirement files, environment, project, user and system, in this order."""
-    raise NotImplementedError
+    """Read all settings; files of the system are looked for under `prefix`.
+
+    Raises UsageError IB708 for an index without TLS that is not trusted, IB709 for a file that cannot be read.
+    """
+    found = [
+        _requirement_options(app, environment),
+        _uv_environment(environment),
+        _vendored(app),
+        *_uv_files(app, environment, home=home, prefix=prefix),
+        _pip_settings(environment, home=home, prefix=prefix),
+    ]
+    no_index = any(one.no_index for one in found)
+    default = next((one for one in found if one.default), None)
+    indexes = [Place(url, one.origin) for one in found for url in one.extra]
+    if default:
+        indexes.append(Place(default.default, default.origin))
+    links = [Place(_absolute(app, link), one.origin) for one in found for link in one.find_links]
+    settings = IndexSettings(
+        indexes=() if no_index else tuple(indexes),
+        find_links=tuple(links),
+        public=not no_index and default is None,
+        strategy=environment.get("UV_INDEX_STRATEGY") or _strategy(found),
+        trusted_hosts=tuple(host for one in found for host in one.trusted_hosts),
+        certificate=next((one.certificate for one in found if one.certificate), ""),
+    )
+    _check_secure(settings)
+    return settings
+
+
+def without_credentials(text: str) -> str:
+    """Take the user information out of every address in a text."""
+    return _USERINFO.sub("//", text)
+
+
+def expand(text: str, environment: Mapping[str, str]) -> str:
+    """Put variables into an address, as pip does: `${NAME}`, left as it stands if there is no such variable."""
+    return _VARIABLE.sub(lambda match: environment.get(match[1], match[0]), text)
+
+
+def _strategy(found: Iterable[_Found]) -> str:
+    return "unsafe-best-match" if any(one.of_pip and one.extra for one in found) else "first-index"
+
+
+def _absolute(app: App, link: str) -> str:
+    return link if "://" in link else str((app.root / link).absolute())
+
+
+def _check_secure(settings: IndexSettings) -> None:
+    for place in (*settings.indexes, *settings.find_links):
+        parts = urlsplit(place.url)
+        trusted = {parts.hostname, f"{parts.hostname}:{parts.port}"} & {*settings.trusted_hosts, *_LOOPBACK}
+        if parts.scheme == "http" and not trusted:
+            raise UsageError(
+                f"the index {place} is not protected by TLS",
+                details=(f"it comes from {place.origin}",),
+                hint=f"use https, or trust the host with PIP_TRUSTED_HOST={parts.hostname}",
+                code="IB708",
+            )
+
+
+def _requirement_options(app: App, environment: Mapping[str, str]) -> _Found:
+    roots = tuple(path for path in pip_install.requirement_files(app) if app.has(path))
+    found = _Found(", ".join(roots))
+    for option in requirements.options(app, roots):
+        value = expand(option.value, environment)
+        match option.name:
+            case "--index-url":
+                found.default = found.default or value
+            case "--extra-index-url":
+                found.extra.append(value)
+            case "--find-links":
+                beside = posixpath.join(posixpath.dirname(option.place), value)
+                found.find_links.append(beside if (app.root / beside).exists() else value)
+            case "--no-index":
+                found.no_index = True
+            case "--trusted-host":
+                found.trusted_hosts.append(value)
+    return found
+
+
+def _vendored(app: App) -> _Found:
+    """Paketo's ways: a folder of wheels in the application stands for all indexes; BP_PIP_FIND_LINKS adds places."""
+    folder = app.setting("BP_PIP_DEST_PATH")
+    links = app.setting("BP_PIP_FIND_LINKS")
+    name = folder.value if folder else "vendor"
+    found = _Found(links.origin if links else name, find_links=links.value.split() if links else [])
+    if any((app.root / name).glob("*.whl")):
+        found.find_links.append(name)
+        found.no_index = True
+    return found
+
+
+def _uv_environment(environment: Mapping[str, str]) -> _Found:
+    def words(name: str, separator: str | None = None) -> list[str]:
+        return [word.strip() for word in environment.get(name, "").split(separator) if word.strip()]
+
+    default = next((environment[name] for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL") if environment.get(name)), "")
+    return _Found(
+        "the environment (UV_*)",
+        default=_authenticated(*_named(default), environment),
+        extra=[
+            _authenticated(*_named(word), environment) for word in (*words("UV_INDEX"), *words("UV_EXTRA_INDEX_URL"))
+        ],
+        find_links=words("UV_FIND_LINKS", ","),
+        no_index=_true(environment.get("UV_NO_INDEX", "")),
+        trusted_hosts=words("UV_INSECURE_HOST"),
+        of_pip=False,
+    )
+
+
+def _named(text: str) -> tuple[str, str]:
+    """Split `name=address`, as uv takes it."""
+    match = re.fullmatch(r"([A-Za-z0-9._-]+)=(.*)", text)
+    return (match[1], match[2]) if match else ("", text)
+
+
+def _authenticated(name: str, url: str, environment: Mapping[str, str]) -> str:
+    """Put UV_INDEX_<NAME>_USERNAME and _PASSWORD into an index's address."""
+    variable = "UV_INDEX_" + re.sub(r"[^A-Z0-9]", "_", name.upper())
+    user, password = (environment.get(f"{variable}_{part}", "") for part in ("USERNAME", "PASSWORD"))
+    if not name or not (user or password):
+        return url
+    secret = f"{quote(user, safe='')}:{quote(password, safe='')}"
+    return _USERINFO.sub("//", url).replace("//", f"//{secret}@", 1)
+
+
+def _uv_files(app: App, environment: Mapping[str, str], *, home: Path, prefix: Path) -> Iterator[_Found]:
+    project = _toml(app.root / "uv.toml")
+    pyproject: object = _toml(app.root / "pyproject.toml")
+    for key in ("tool", "uv"):
+        pyproject = pyproject.get(key) if isinstance(pyproject, Mapping) else None
+    yield _uv_table(project or pyproject, "uv.toml" if project else "pyproject.toml [tool.uv]", environment)
+    if _true(environment.get("UV_NO_CONFIG", "")):
+        return
+    user = Path(environment.get("XDG_CONFIG_HOME") or home / ".config") / "uv" / "uv.toml"
+    named = environment.get("UV_CONFIG_FILE")
+    for path in (Path(named),) if named else (user, prefix / "etc" / "uv" / "uv.toml"):
+        yield _uv_table(_toml(path), str(path), environment)
+
+
+def _uv_table(table: object, origin: str, environment: Mapping[str, str]) -> _Found:
+    """Read uv's settings: `[[index]]` and the older keys. Explicit indexes are for single packages: not asked here."""
+    found = _Found(origin, of_pip=False)
+    if not isinstance(table, Mapping):
+        return found
+    for index in _list(table.get("index")):
+        if (
+            isinstance(index, Mapping)
+            and isinstance(url := index.get("url"), str)
+            and index.get("explicit") is not True
+        ):
+            url = _authenticated(str(index.get("name", "")), url, environment)
+            if index.get("default") is True:
+                found.default = found.default or url
+            else:
+                found.extra.append(url)
+    found.default = found.default or str(table.get("index-url", ""))
+    found.extra += [str(url) for url in _list(table.get("extra-index-url"))]
+    found.find_links = [str(link) for link in _list(table.get("find-links"))]
+    found.no_index = table.get("no-index") is True
+    found.trusted_hosts = [str(host) for host in _list(table.get("allow-insecure-host"))]
+    return found
+
+
+def _pip_settings(environment: Mapping[str, str], *, home: Path, prefix: Path) -> _Found:
+    """Read pip's files and PIP_* variables. Of each key the most particular value counts; they do not add up."""
+    values: dict[str, str] = {}
+    for path in _pip_files(environment, home=home, prefix=prefix):
+        values |= _pip_file(path)
+    for name, value in environment.items():
+        if name.startswith("PIP_") and value:
+            values[name[4:].lower().replace("_", "-")] = value
+    return _Found(
+        "pip's settings",
+        default=values.get("index-url", "").strip(),
+        extra=values.get("extra-index-url", "").split(),
+        find_links=values.get("find-links", "").split(),
+        no_index=_true(values.get("no-index", "")),
+        trusted_hosts=values.get("trusted-host", "").split(),
+        certificate=values.get("cert", ""),
+    )
+
+
+def _pip_files(environment: Mapping[str, str], *, home: Path, prefix: Path) -> Iterator[Path]:
+    """Yield pip's files, the most general first (pip: Configuration, Location)."""
+    named = environment.get("PIP_CONFIG_FILE", "")
+    if named == "/dev/null":
+        return
+    yield from (prefix / "etc" / "xdg" / "pip" / "pip.conf", prefix / "etc" / "pip.conf")
+    yield home / ".pip" / "pip.conf"
+    yield Path(environment.get("XDG_CONFIG_HOME") or home / ".config") / "pip" / "pip.conf"
+    if environment.get("VIRTUAL_ENV"):
+        yield Path(environment["VIRTUAL_ENV"]) / "pip.conf"
+    if named:
+        yield Path(named)
+
+
+def _pip_file(path: Path) -> dict[str, str]:
+    parser = configparser.RawConfigParser()
+    try:
+        parser.read_string(_text(path))
+    except configparser.Error as error:
+        raise _unreadable(path, type(error).__name__) from error
+    return {
+        key.replace("_", "-"): value
+        for section in ("global", "install")
+        if parser.has_section(section)
+        for key, value in parser.items(section)
+    }
+
+
+def _toml(path: Path) -> Mapping[str, object]:
+    try:
+        return tomli.loads(_text(path))
+    except tomli.TOMLDecodeError as error:
+        raise _unreadable(path, str(error)) from error
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, getattr(error, "strerror", None) or "it is not UTF-8") from error
+
+
+def _unreadable(path: Path, reason: str) -> UsageError:
+    return UsageError(f"cannot read {path}: {reason}", hint="correct the file, or remove it", code="IB709")
+
+
+def _list(value: object) -> list[object]:
+    if isinstance(value, list):
+        return value
+    return [] if value is None else [value]
+
+
+def _true(text: str) -> bool:
+    return text.strip().lower() in ("1", "true", "yes", "on", "y", "t")
