@@ -7,14 +7,14 @@ bytes is the output format and the inputs; both are recorded (docs/decisions/004
 import datetime as dt  # noqa: TID251 checks that a date exists; reads no clock
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from buildpacks.api import Process
 from imagebuilder.image import Image
-from layers import canonical
+from layers import canonical, decompress
 from layers.blobs import BlobStore
 from layers.canonical import Json
-from layers.descriptor import CONFIG, MANIFEST, Platform
+from layers.descriptor import CONFIG, LAYER_TAR, MANIFEST, Descriptor, Platform
 from layers.errors import UsageError
 from layers.layer import Layer
 
@@ -89,14 +89,35 @@ def export(store: BlobStore, layers: Sequence[Layer], run: RunConfiguration, *, 
     labels = _labels(layers, run)
     config = store.write(CONFIG, [_encode(_config(layers, run, labels, platform=platform))])
     annotations = {key: value for key, value in labels.items() if key.startswith((_OCI, "dev.imagebuilder."))}
-    manifest: dict[str, Json] = {
-        "annotations": annotations | dict(run.annotations),
+    manifest = _manifest(config, layers, annotations | dict(run.annotations))
+    return Image(store.write(MANIFEST, [_encode(manifest)]), config, tuple(layers), platform)
+
+
+def uncompressed(image: Image, store: BlobStore) -> Image:
+    """Return the image with plain tars as layers, for an engine that reads nothing else. Its config is the same."""
+    layers = tuple(_plain(layer, store) for layer in image.layers)
+    return replace(image, manifest=store.write_json(MANIFEST, _manifest(image.config, layers, {})), layers=layers)
+
+
+def _plain(layer: Layer, store: BlobStore) -> Layer:
+    if layer.descriptor.media_type == LAYER_TAR:
+        return layer
+    path = store.path(layer.diff_id)
+    if not store.has(layer.diff_id):
+        with store.writer(layer.diff_id) as blob:
+            for chunk in decompress.tar(layer, store.open(layer.descriptor.digest)):
+                blob.write(chunk)
+    return replace(layer, descriptor=Descriptor(LAYER_TAR, layer.diff_id, path.stat().st_size))
+
+
+def _manifest(config: Descriptor, layers: Sequence[Layer], annotations: Mapping[str, str]) -> dict[str, Json]:
+    return {
+        **({"annotations": annotations} if annotations else {}),
         "config": config.to_json(),
         "layers": [layer.descriptor.to_json() for layer in layers],
         "mediaType": MANIFEST,
         "schemaVersion": 2,
     }
-    return Image(store.write(MANIFEST, [_encode(manifest)]), config, tuple(layers), platform)
 
 
 def _config(

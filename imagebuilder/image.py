@@ -1,9 +1,26 @@
-"""Images: what export made, or what was read back from a layout or an archive."""
+"""Images: what export made, or what is read back, checked, from a layout or an archive."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
 
-from layers.descriptor import Descriptor, Platform
+from imagebuilder import documents
+from imagebuilder.documents import Document, malformed
+from layers import content, decompress, tarball
+from layers.blobs import BlobStore, storage_error
+from layers.canonical import Json
+from layers.descriptor import CONFIG, LAYER_GZIP, LAYER_TAR, LAYER_ZSTD, MANIFEST, Descriptor, Platform
+from layers.digest import Digest
+from layers.entry import Checksum, Kind, Stored
+from layers.errors import UsageError
 from layers.layer import Layer
+
+REF_NAME = "org.opencontainers.image.ref.name"
+
+# What registries take at least for a manifest (distribution-spec, "Pushing Manifests"); nothing larger is read.
+_LARGEST_DOCUMENT = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +35,204 @@ class Image:
     config: Descriptor
     layers: tuple[Layer, ...]
     platform: Platform
+
+    @property
+    def blobs(self) -> tuple[Descriptor, ...]:
+        """Every blob once, in the order in which they may be written: nothing before what it names."""
+        named = {blob.digest: blob for blob in (*(layer.descriptor for layer in self.layers), self.config)}
+        return (*named.values(), self.manifest)
+
+
+class Place(Protocol):
+    """Where an image is read from: a layout on disk, or the one in an archive."""
+
+    def file(self, name: str) -> bytes:
+        """Return a small file beside the blobs; empty if it is missing."""
+
+    def open(self, blob: Digest, *, limit: int | None = None) -> Iterator[bytes]:
+        """Yield a blob; the last chunk comes only if the whole was what the digest promised."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    """An image that was read back: where it is, its documents, and the values they describe."""
+
+    reference: str
+    place: Place
+    image: Image
+    manifest: Document
+    config: Document
+
+    def files(self, layer: Layer) -> Iterator[tarball.Member]:
+        """Yield what a layer holds, in its order. The end comes only if the layer is what its digests promised."""
+        stored = self.place.open(layer.descriptor.digest)
+        return tarball.members(tarball.Forward(decompress.tar(layer, stored)))
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the document of `inspect --json`."""
+        run = self.config.child("config")
+        return {
+            "reference": f"{self.reference}@{self.image.manifest.digest}",
+            "manifest_digest": self.image.manifest.digest.value,
+            "config_digest": self.image.config.digest.value,
+            "platform": str(self.image.platform),
+            "created": self.config.text("created", ""),
+            "size": sum(layer.descriptor.size for layer in self.image.layers),
+            "user": run.text("User", ""),
+            "working_dir": run.text("WorkingDir", ""),
+            "entrypoint": run.texts("Entrypoint"),
+            "command": run.texts("Cmd"),
+            "env": run.texts("Env"),
+            "stop_signal": run.text("StopSignal", ""),
+            "labels": run.mapping("Labels"),
+            "annotations": self.manifest.mapping("annotations"),
+            "layers": [_layer_json(layer) for layer in self.image.layers],
+        }
+
+
+def open_image(reference: str) -> StoredImage:
+    """Read `oci:DIR[:name]`, `archive:FILE`, or the path of a layout or an archive.
+
+    Every document is read whole and checked against its digest; layers are only looked at when asked for.
+    Raises UsageError IB655 if there is no such image, IntegrityError IB654 if it is not a valid one.
+    """
+    kind, colon, rest = reference.partition(":")
+    path, name = Path(rest if colon and kind in ("oci", "archive") else reference), ""
+    if kind == "oci" and not path.is_dir():
+        folder, _, name = rest.rpartition(":")
+        path = Path(folder)
+    place: Place
+    if path.is_dir():
+        place = _Layout(path)
+    elif path.is_file():
+        place = _archive(path)
+    else:
+        raise _not_found(f"there is no image at {reference!r}", ())
+    marker = documents.parse(place.file("oci-layout") or b"{}", "oci-layout")
+    if marker.text("imageLayoutVersion", "") != "1.0.0":
+        raise malformed(f"{reference!r} is no OCI image layout of version 1.0.0")
+    index = documents.parse(place.file("index.json"), "index.json")
+    return _read(reference, place, _choose(index, name, reference))
+
+
+def _read(reference: str, place: Place, named: Descriptor) -> StoredImage:
+    manifest = _document(place, named, "manifest")
+    if manifest.number("schemaVersion") != 2 or manifest.text("mediaType", MANIFEST) != MANIFEST:
+        raise manifest.wrong("mediaType")
+    if "manifests" in manifest.fields:
+        # CVE-2021-41190: one document that is a manifest to one reader and an index to another.
+        raise malformed("the manifest has both `layers` and `manifests`")
+    described = documents.descriptor(manifest.child("config"))
+    if described.media_type != CONFIG:
+        raise manifest.wrong("config")
+    config = _document(place, described, "config")
+    image = Image(named, described, _layers(manifest, config), documents.read_platform(config))
+    return StoredImage(reference, place, image, manifest, config)
+
+
+def _layers(manifest: Document, config: Document) -> tuple[Layer, ...]:
+    stored = [documents.descriptor(child) for child in manifest.children("layers")]
+    diff_ids = [Digest(text) for text in config.child("rootfs").texts("diff_ids")]
+    if len(stored) != len(diff_ids):
+        raise malformed(f"the manifest has {len(stored)} layers, the config {len(diff_ids)}")
+    for place, layer in enumerate(stored):
+        if layer.media_type not in (LAYER_TAR, LAYER_GZIP, LAYER_ZSTD):
+            raise malformed(f"layer {place} has the media type {layer.media_type[:100]!r}")
+    steps = [step for step in config.children("history") if step.fields.get("empty_layer") is not True]
+    created_by = [step.text("created_by", "") for step in steps] if len(steps) == len(stored) else [""] * len(stored)
+    return tuple(map(Layer, stored, diff_ids, created_by))
+
+
+def _choose(index: Document, name: str, reference: str) -> Descriptor:
+    manifests = [documents.descriptor(child) for child in index.children("manifests")]
+    names = tuple(sorted({found.annotations.get(REF_NAME, "") for found in manifests} - {""}))
+    chosen = {found.digest: found for found in manifests if not name or found.annotations.get(REF_NAME) == name}
+    if not chosen:
+        raise _not_found(f"there is no image {name!r} in {reference!r}", names)
+    if len(chosen) > 1:
+        raise _not_found(f"there are {len(chosen)} images in {reference!r}", names)
+    (found,) = chosen.values()
+    if found.media_type != MANIFEST:
+        raise malformed(f"{reference!r} holds {found.media_type[:100]!r} and not the image of one platform")
+    return found
+
+
+def _document(place: Place, described: Descriptor, name: str) -> Document:
+    if described.size > _LARGEST_DOCUMENT:
+        raise malformed(f"the {name} has {described.size} bytes")
+    content_ = b"".join(place.open(described.digest, limit=_LARGEST_DOCUMENT))
+    if len(content_) != described.size:
+        raise malformed(f"the {name} has {len(content_)} bytes and should have {described.size}")
+    return documents.parse(content_, name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """A layout on disk."""
+
+    folder: Path
+
+    def file(self, name: str) -> bytes:
+        try:
+            with (self.folder / name).open("rb") as file:
+                return file.read(_LARGEST_DOCUMENT)
+        except FileNotFoundError:
+            return b""
+        except OSError as error:
+            raise storage_error(error, self.folder / name) from error
+
+    def open(self, blob: Digest, *, limit: int | None = None) -> Iterator[bytes]:
+        return BlobStore(self.folder).open(blob, limit=limit)
+
+
+@dataclass(frozen=True, slots=True)
+class _Archive:
+    """The layout in an archive: its files by path."""
+
+    members: dict[str, Stored]
+
+    def file(self, name: str) -> bytes:
+        return b"".join(self._read(name, _LARGEST_DOCUMENT, None)) if name in self.members else b""
+
+    def open(self, blob: Digest, *, limit: int | None = None) -> Iterator[bytes]:
+        return self._read(f"blobs/sha256/{blob.hex}", limit, Checksum("sha256", bytes.fromhex(blob.hex)))
+
+    def _read(self, name: str, limit: int | None, checksum: Checksum | None) -> Iterator[bytes]:
+        member = self.members.get(name)
+        if member is None or (limit is not None and member.size > limit):
+            raise malformed(f"{name} is missing" if member is None else f"{name} has {member.size} bytes")
+        with closing(content.Reader()) as reader:
+            yield from reader.read(replace(member, checksum=checksum))
+
+
+def _archive(path: Path) -> _Archive:
+    try:
+        with path.open("rb") as file:
+            return _Archive(
+                {
+                    member.path: Stored(path, member.offset, member.size)
+                    for member in tarball.members(file)
+                    if member.kind is Kind.FILE
+                }
+            )
+    except OSError as error:
+        raise storage_error(error, path) from error
+
+
+def _layer_json(layer: Layer) -> dict[str, Json]:
+    return {
+        "digest": layer.descriptor.digest.value,
+        "diff_id": layer.diff_id.value,
+        "media_type": layer.descriptor.media_type,
+        "size": layer.descriptor.size,
+        "created_by": layer.created_by,
+    }
+
+
+def _not_found(what: str, names: tuple[str, ...]) -> UsageError:
+    return UsageError(
+        what,
+        details=(f"names: {', '.join(names)}",) if names else (),
+        hint="write `oci:DIR`, `oci:DIR:NAME` or `archive:FILE`",
+        code="IB655",
+    )

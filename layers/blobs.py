@@ -139,11 +139,18 @@ class BlobStore:
 
 def write_file(path: Path, content: bytes) -> None:
     """Replace a small file durably: a reader sees the old content or the new, never a part."""
+    with replaced(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[BinaryIO]:
+    """Replace a file durably by what is written in the block; an error in it leaves the old file as it was."""
     with _reported(path):
         partial, file = _create_partial(path.parent)
         try:
             with file:
-                file.write(content)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             partial.rename(path)
