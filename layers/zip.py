@@ -208,6 +208,8 @@ class _Archive:
 
     def _zip64(self, extra: bytes, fields: tuple[int, ...]) -> tuple[int, ...]:
         """Replace those of `fields` that are at their limit by the 64-bit values of the extra field."""
+        if not extra:
+            return fields
         position = 0
         large = b""
         while position < len(extra):
@@ -218,12 +220,16 @@ class _Archive:
             if kind == _ZIP64_FIELD:
                 self.require(not large, "a member has two zip64 fields")
                 large = extra[position - length : position]
-        wanted = sum(field == _MAX32 for field in fields)
-        self.require(len(large) == 8 * wanted, "a zip64 field does not fit")
-        if not wanted:
-            return fields
-        values = iter(struct.unpack_from(f"<{wanted}Q", large))
-        return tuple(next(values) if field == _MAX32 else field for field in fields)
+        self.require(len(large) % 8 == 0, "a zip64 field does not fit")
+        values = struct.unpack(f"<{len(large) // 8}Q", large)
+        wanted = [index for index, field in enumerate(fields) if field == _MAX32]
+        if len(values) == len(wanted):
+            known = dict(zip(wanted, values, strict=True))
+        else:  # Bazel repeats small sizes in a zip64 field
+            known = dict(enumerate(values))
+            repeats = all(field == known.get(index, field) for index, field in enumerate(fields) if field != _MAX32)
+            self.require(repeats and known.keys() >= set(wanted), "a zip64 field does not fit")
+        return tuple(known.get(index, field) for index, field in enumerate(fields))
 
     def _check_tiles(self, records: list[_Record], end: int) -> list[int]:
         """Check the local headers and that members lie one behind the other; return where the bytes of each start."""
