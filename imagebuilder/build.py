@@ -16,10 +16,10 @@ from imagebuilder.make import MadeLayer, Workshop
 from imagebuilder.outcome import BuildOutcome, LayerOutcome
 from imagebuilder.pin import Upgrade
 from imagebuilder.progress import Progress
-from imagebuilder.request import BuildRequest, Output
+from imagebuilder.request import BuildRequest
 from imagebuilder.resolve import Plan, resolve
 from imagebuilder.suppliers import Suppliers, suppliers
-from layers import tree
+from layers import compress, tree
 from layers.errors import BuildError
 
 
@@ -35,15 +35,15 @@ def build(request: BuildRequest, progress: Progress) -> BuildOutcome:
         specs = describe_layers(request, pins, results, run, cache)
         workshop = Workshop(
             cache,
-            lambda sources: supplied.fetch(sources, pins),
+            lambda sources: supplied.fetch(sources, pins.base.snapshot),
             request.compression,
             request.workers,
             use_cache=request.use_cache,
         )
         made = workshop.make(specs, progress)
         image = export(cache.store, [each.layer for each in made], run, platform=request.platform)
-        places = deliver(request, image, cache, progress)
-    return _outcome(request, image, made, places, progress)
+        deliver(request, image, cache, progress)
+    return _outcome(request, image, made, progress)
 
 
 def detect(request: BuildRequest, progress: Progress) -> Plan:
@@ -128,13 +128,14 @@ def run_configuration(
     wanted = request.settings.get("process")
     labels = {name: value for result in results for name, value in result.labels.items()}
     return RunConfiguration(
-        title=request.name,
+        title=request.title,
         default=choose_default(processes, wanted.value if wanted else ""),
         processes=processes,
         env=merge_env(*(result.env for result in results), request.env),
         created=request.created,
         buildpacks=tuple(step.buildpack.id for step in plan.steps),
         labels={**labels, **request.labels},
+        annotations={"dev.imagebuilder.compression": compress.identify(request.compression)},
         inputs=pins.inputs.value,
         base_name=request.base,
         base_layers=sum(1 for tier in pins.base.tiers if tier),
@@ -162,22 +163,15 @@ def describe_layers(
     ]
 
 
-def deliver(request: BuildRequest, image: Image, cache: Cache, progress: Progress) -> tuple[str, ...]:
-    """Copy the image to where it was asked for; with nothing asked for, to `dist/NAME.oci`."""
-    wanted = request.outputs or (Output("oci", f"dist/{request.name}.oci"),)
-    references = []
-    for output in wanted:
+def deliver(request: BuildRequest, image: Image, cache: Cache, progress: Progress) -> None:
+    """Copy the image to every place where it was asked for."""
+    for output in request.outputs:
         with progress.step("output") as step:
-            references.append(
-                outputs.deliver(image, cache.store, output, tags=request.tags, environment=request.environment)
-            )
+            outputs.deliver(image, cache.store, output, tags=request.tags, environment=request.environment)
             step.finish(str(output))
-    return tuple(str(output) for output in wanted)
 
 
-def _outcome(
-    request: BuildRequest, image: Image, made: Sequence[MadeLayer], places: tuple[str, ...], progress: Progress
-) -> BuildOutcome:
+def _outcome(request: BuildRequest, image: Image, made: Sequence[MadeLayer], progress: Progress) -> BuildOutcome:
     return BuildOutcome(
         name=request.name,
         platform=request.platform,
@@ -193,7 +187,7 @@ def _outcome(
             )
             for each in made
         ),
-        outputs=places,
+        outputs=tuple(map(str, request.outputs)),
         tags=request.tags,
         warnings=tuple(progress.warnings),
         timings=dict(progress.timings),

@@ -124,12 +124,26 @@ def _pin_step(
         )
     )
     return LockedStep(
-        pins,
+        _sized(pins, suppliers),
         step.requires,
         {path: _digest(request.app, path) for path in sorted(files)},
         {**settings.seen, **{f"processes.{name}": value for name, value in processes.seen.items()}},
         interpreter.version if interpreter else "",
     )
+
+
+def _sized(pins: Pins, suppliers: Suppliers) -> Pins:
+    """Find out the sizes that an index did not tell: which wheels get layers of their own depends on them."""
+    unknown = [wheel.source for wheel in pins.wheels if wheel.source.size is None]
+    if not unknown:
+        return pins
+    files = suppliers.fetch(unknown, "")
+    sizes = {source.digest: files[source.digest].stat().st_size for source in unknown}
+    wheels = (
+        replace(wheel, source=replace(wheel.source, size=sizes.get(wheel.source.digest, wheel.source.size)))
+        for wheel in pins.wheels
+    )
+    return replace(pins, wheels=tuple(wheels))
 
 
 class _Recorded(Mapping[str, Setting]):

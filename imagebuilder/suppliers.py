@@ -11,7 +11,6 @@ from imagebuilder.base import debian
 from imagebuilder.base.index import PackageIndex
 from imagebuilder.cache import Cache
 from imagebuilder.fetch import Downloader
-from imagebuilder.lock import PlatformLock
 from imagebuilder.progress import Progress
 from imagebuilder.request import BuildRequest
 from imagebuilder.resolver import UvResolver
@@ -19,11 +18,14 @@ from imagebuilder.resolver import UvResolver
 
 @dataclass(frozen=True, slots=True)
 class Suppliers:
-    """The base's package index (read on the first call), a resolver of requirements, and files by their hash."""
+    """The base's package index (read on the first call), a resolver of requirements, and files by their hash.
+
+    `fetch` is given the moment at which the snapshot archive has the debs among the files.
+    """
 
     index: Callable[[], PackageIndex]
     resolver: Resolver
-    fetch: Callable[[Sequence[Source], PlatformLock], Files]
+    fetch: Callable[[Sequence[Source], str], Files]
 
 
 def suppliers(request: BuildRequest, cache: Cache, progress: Progress) -> Suppliers:
@@ -45,9 +47,9 @@ def suppliers(request: BuildRequest, cache: Cache, progress: Progress) -> Suppli
             step.finish(f"debian {suite} as of {found.snapshot}")
             return found
 
-    def fetch(sources: Sequence[Source], lock: PlatformLock) -> Files:
+    def fetch(sources: Sequence[Source], snapshot: str) -> Files:
         finder = replace(
-            downloader, locate=lambda source: debian.candidates(source, mirrors=mirrors, snapshot=lock.base.snapshot)
+            downloader, locate=lambda source: debian.candidates(source, mirrors=mirrors, snapshot=snapshot)
         )
         missing = [source for source in sources if not cache.store.has(source.digest)]
         if not missing:
