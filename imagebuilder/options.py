@@ -60,7 +60,7 @@ _ALL = (GLOBAL,)
 OPTIONS = (
     Option("tag", "name of the image; may be repeated", "REF", "-t", _BUILD, many=True),
     Option("load", "load into a running engine: docker or podman", "ENGINE", "", _BUILD, ("docker", "podman")),
-    Option("output", "where to write it (default: oci:DIR/dist/NAME.oci)", "DEST", "-o", _BUILD, many=True),
+    Option("output", "where to write it (default: oci:dist/NAME.oci)", "DEST", "-o", _BUILD, many=True),
     Option("name", "name of the application (default: the project's)", "NAME", "", _DECIDE, file="text"),
     Option("platform", "linux/amd64 (default) or linux/arm64", "NAME", "", _DECIDE, PLATFORMS, file="text"),
     Option("base", "the operating system (default: debian:trixie)", "NAME", "", _DECIDE, file="text"),

@@ -74,8 +74,14 @@ class Progress:
     def __init__(self, display: Display | None = None) -> None:
         self._display = display
         self._lock = threading.Lock()
+        self._started = time.monotonic()
         self.timings: dict[str, float] = {}
         self.warnings: list[str] = []
+
+    @property
+    def seconds(self) -> float:
+        """How long the run has taken so far."""
+        return time.monotonic() - self._started
 
     @contextmanager
     def step(self, name: str, *, total: int = 0) -> Iterator[Step]:

@@ -26,12 +26,15 @@ class BuildRequest:
     """What the command line, the environment and the configuration files asked for, resolved by precedence.
 
     What changes the bytes of the image stands first; the rest decides only how and where. `created` is RFC 3339 in
-    UTC. `environment` is the process environment: index settings are taken from its PIP_* and UV_* variables.
+    UTC. `title` is the name that the user or the project gave, empty if there is none: `name` may then come from the
+    folder, and must not be in the image. `environment` is the process environment: index settings are taken from its
+    PIP_* and UV_* variables.
     """
 
     source: Path
     name: str
     platform: Platform
+    title: str = ""
     base: str = "debian:trixie"
     packages: tuple[str, ...] = ()
     settings: Mapping[str, Setting] = field(default_factory=dict)

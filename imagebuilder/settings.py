@@ -21,7 +21,7 @@ _LIMIT = 4 << 20
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """The values given for an option, and where; a switch that is on has none, one that is off has `("",)`."""
+    """The values given for an option, and where. A switch that is on has none; one that is off is not given."""
 
     values: tuple[str, ...]
     origin: str
@@ -30,6 +30,25 @@ class Given:
     def text(self) -> str:
         """The values in one line."""
         return " ".join(self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """Values by key. What was not given is empty, or off."""
+
+    given: Mapping[str, Given]
+
+    def text(self, key: str, default: str = "") -> str:
+        """Return the value of an option in one line."""
+        return self.given[key].text if key in self.given else default
+
+    def list(self, key: str) -> tuple[str, ...]:
+        """Return the values of an option that may be repeated."""
+        return self.given[key].values if key in self.given else ()
+
+    def on(self, key: str) -> bool:
+        """Say whether a switch is on."""
+        return key in self.given
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +143,7 @@ def _check_format(value: object, origin: str) -> None:
 
 def _values(option: Option, value: object, origin: str) -> tuple[str, ...]:
     if "list" in option.file and isinstance(value, list):
-        return tuple(_text(item, option.key, origin) for item in value)
+        return tuple(_word(item, option.key, origin) for item in value)
     if "text" in option.file:
         return (_text(value, option.key, origin),)
     raise _wrong_type(option.key, "a list of texts", value, origin)
@@ -140,6 +159,17 @@ def _text(value: object, key: str, origin: str) -> str:
     if not isinstance(value, str):
         raise _wrong_type(key, "a text in quotes", value, origin)
     return value
+
+
+def _word(value: object, key: str, origin: str) -> str:
+    word = _text(value, key, origin)
+    if word.split() != [word]:
+        raise UsageError(
+            f"`{key}` in {origin} has an empty name or one with spaces: {word!r}",
+            hint="give each name as an item of its own",
+            code="IB101",
+        )
+    return word
 
 
 def _wrong_type(key: str, wanted: str, value: object, origin: str) -> UsageError:
@@ -177,11 +207,11 @@ def _table(document: Mapping[str, object], path: tuple[str, ...], name: str) -> 
 
 def _read(path: Path) -> dict[str, object] | None:
     """Parse a TOML file; None if there is none. A link or a device is not followed or waited for."""
-    import tomli  # the commands that read no project do not pay for it
-
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             content = file.read(_LIMIT)
+        import tomli  # only who has a configuration pays for it
+
         document: dict[str, object] = tomli.loads(content.decode("utf-8"))
     except FileNotFoundError:
         return None

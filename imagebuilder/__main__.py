@@ -1,0 +1,7 @@
+"""The program as `python -m imagebuilder`."""
+
+import sys
+
+from imagebuilder.cli import main
+
+sys.exit(main())

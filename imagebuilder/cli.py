@@ -1,0 +1,123 @@
+"""The command line: arguments in, a result on stdout and an exit code out. Errors are printed here, nowhere else."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import imagebuilder
+from imagebuilder import arguments
+from layers.errors import BuildError, UsageError
+
+if TYPE_CHECKING:  # `--help` does not pay for what it does not use
+    from imagebuilder.config import Chosen
+    from imagebuilder.console import Console
+
+    Commands = Mapping[str, Callable[[Chosen, Console], int]]
+
+_PIPE_CLOSED = 128 + signal.SIGPIPE
+
+
+class Bug(BuildError):
+    """An error of ours: neither a BuildError nor a refusal of the operating system."""
+
+    exit_code = 70
+
+
+def main() -> int:
+    """Run the command line of this process; SIGINT and SIGTERM end it with 130 and 143."""
+    with _stopped_by_signals():
+        return run(sys.argv[1:])
+
+
+def run(argv: Sequence[str], *, commands: "Commands | None" = None) -> int:
+    """Run a command line and return its exit code. `commands` replaces the table of commands."""
+    console: Console | None = None
+    try:
+        parsed = arguments.parse(argv, imagebuilder.__version__)
+        from imagebuilder import config  # not for `--help`
+
+        chosen = config.choose(parsed, config.process_environment())
+        console = _console(chosen)
+        if folder := chosen.values.text("directory"):
+            _change_folder(folder)
+        return (commands or _commands())[parsed.command](chosen, console)
+    except SystemExit as stopped:  # after `--help`, or by a signal
+        return stopped.code if isinstance(stopped.code, int) else 0
+    except BrokenPipeError:
+        _close_streams()
+        return _PIPE_CLOSED
+    except Exception as error:  # noqa: BLE001 whatever went wrong is told in the same form
+        return _fail(error, console or _console(None))
+
+
+def _commands() -> "Commands":
+    from imagebuilder.commands import COMMANDS  # imports the whole builder
+
+    return COMMANDS
+
+
+def _console(chosen: "Chosen | None") -> "Console":
+    """Make the console; the default one is for errors of the command line, when nothing of it can be obeyed yet."""
+    from imagebuilder import config
+    from imagebuilder.console import Console
+    from imagebuilder.settings import Values
+
+    return Console(chosen.values if chosen else Values({}), config.process_environment())
+
+
+def _fail(error: Exception, console: "Console") -> int:
+    if console.traceback:
+        import traceback  # only who asks for it pays for it
+
+        traceback.print_exception(error)
+    told = _told(error)
+    console.error(told)
+    return told.exit_code
+
+
+def _told(error: Exception) -> BuildError:
+    if isinstance(error, BuildError):
+        return error
+    if isinstance(error, OSError) and error.errno:
+        from layers.blobs import storage_error
+
+        return storage_error(error, Path.cwd())
+    return Bug(
+        f"this is a bug: {type(error).__name__}: {error}",
+        hint="run it again with --traceback and report what it prints, with the command",
+        code="IB001",
+    )
+
+
+def _change_folder(folder: str) -> None:
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        raise UsageError(
+            f"cannot change to {folder}: {error.strerror}", hint="give an existing folder to -C", code="IB109"
+        ) from error
+
+
+def _close_streams() -> None:
+    """Point the streams at nothing: who read them has gone, and the interpreter would complain of it at its end."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nothing, stream.fileno())
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """Leave in order at the first signal, so that nothing half-written stays; at once at the second."""
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        raise SystemExit(128 + number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    yield

@@ -1,0 +1,187 @@
+"""The commands: each takes what was chosen, calls the builder and writes one result.
+
+The builder is imported where it is used: `explain` and `cache` do not pay for it.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from imagebuilder import arguments, config, destinations
+from imagebuilder.cache import Cache
+from imagebuilder.config import Chosen, Configuration
+from imagebuilder.console import Console
+from imagebuilder.progress import Progress
+from layers import canonical
+from layers.blobs import write_file
+from layers.canonical import Json
+from layers.errors import UsageError
+
+_SIZE = re.compile(r"(\d{1,12})\s*(B|kB|MB|GB|)")
+_UNITS = {"": 1, "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9}
+_ROWS = 30  # of a list that `plan` shows
+
+
+def build(chosen: Chosen, console: Console) -> int:
+    """Build the image. The result is the first output with the digest of the manifest."""
+    configuration = config.load(chosen)
+    from imagebuilder import github, report
+    from imagebuilder.build import build as build_image
+
+    with _progress(console, configuration) as progress:
+        outcome = build_image(configuration.request, progress)
+    if path := configuration.request.digest_file:
+        write_file(path, f"{outcome.manifest_digest}\n".encode())
+    if path := configuration.request.metadata_file:
+        write_file(path, canonical.encode(outcome.to_json()))
+    github.publish(outcome, chosen.environment)
+    console.say(report.summary(outcome, seconds=progress.seconds))
+    _result(console, outcome.to_json(), [outcome.reference])
+    return 0
+
+
+def plan(chosen: Chosen, console: Console) -> int:
+    """Show what would be built and why. Asks no network and writes nothing."""
+    configuration = config.load(chosen)
+    from buildpacks.order import ORDER
+    from imagebuilder import build as pipeline
+    from imagebuilder import ignore, launch, lock, pin, report
+    from imagebuilder.resolve import resolve
+
+    request = configuration.request
+    found = resolve(ORDER, request.app)
+    pins = lock.read(request.source).get(str(request.platform))
+    stale = pin.stale(found, request, pins)
+    results = pipeline.run_buildpacks(request, found, pins) if pins and not stale else ()
+    document = report.plan(
+        found,
+        settings=configuration.values,
+        files=configuration.files,
+        lock=stale,
+        processes=launch.merge_processes(process for result in results for process in result.processes),
+        left_out=ignore.left_out(request.source, configuration.ignored),
+    )
+    _warn(console, configuration)
+    _result(console, document, report.lines(document, most=_ROWS))
+    return 0
+
+
+def lock(chosen: Chosen, console: Console) -> int:
+    """Pin every input; with `--check` only say whether the lock fits, also by the exit code."""
+    configuration = config.load(chosen)
+    from imagebuilder import build as pipeline
+    from imagebuilder.lock import FILE
+    from imagebuilder.pin import Upgrade
+
+    path = str(configuration.request.source / FILE)
+    with _progress(console, configuration) as progress:
+        if chosen.values.on("check"):
+            reasons = pipeline.check_lock(configuration.request, progress)
+            _result(console, {"lock": path, "fits": not reasons, "reasons": reasons}, reasons or [f"{path} fits"])
+            return 1 if reasons else 0
+        names = chosen.values.list("upgrade")
+        upgrade = Upgrade(everything="" in names, names=frozenset(names) - {""})
+        pins = pipeline.lock_project(configuration.request, upgrade, progress)
+    _result(console, {"lock": path, "inputs": pins.inputs.value}, [path])
+    return 0
+
+
+def inspect(chosen: Chosen, console: Console) -> int:
+    """Show what is in an image."""
+    from imagebuilder import report
+    from imagebuilder.image import open_image
+
+    stored = open_image(chosen.argument)
+    document = stored.to_json()
+    if chosen.values.on("layers"):
+        document = {"layers": document["layers"]}
+    if chosen.values.on("files"):
+        document = {"layers": [report.files(layer, stored.files(layer)) for layer in stored.image.layers]}
+    _result(console, document, report.lines(document))
+    return 0
+
+
+def cache(chosen: Chosen, console: Console) -> int:
+    """Show, prune or verify the cache."""
+    from imagebuilder import report
+
+    place = destinations.cache_dir(chosen.values.text("cache-dir"), chosen.environment)
+    found = Cache(place)
+    document: dict[str, Json]
+    match chosen.argument or "info":
+        case "info":
+            document = report.usage(found.usage(), str(place))
+        case "prune":
+            document = {"cache": str(place), "freed": found.prune(_size(chosen.values.text("keep", "0")))}
+        case "verify":
+            document = {"cache": str(place), "damaged": found.verify()}
+        case action:
+            raise arguments.unknown_word("action", action, ("info", "prune", "verify"), " cache")
+    _result(console, document, report.lines(document))
+    return 0
+
+
+def explain(chosen: Chosen, console: Console) -> int:
+    """Print what an error code means, or all codes."""
+    from imagebuilder import pages
+
+    console.result(pages.page(chosen.argument) if chosen.argument else "\n".join(pages.titles()))
+    return 0
+
+
+def schema(_chosen: Chosen, console: Console) -> int:
+    """Print the schema of the configuration."""
+    from imagebuilder import schema as document
+
+    console.result_json(document.schema())
+    return 0
+
+
+def completion(chosen: Chosen, console: Console) -> int:
+    """Print a completion script."""
+    from imagebuilder import completion as scripts
+
+    console.result(scripts.script(chosen.argument).rstrip("\n"))
+    return 0
+
+
+COMMANDS: Mapping[str, Callable[[Chosen, Console], int]] = {
+    "build": build,
+    "plan": plan,
+    "lock": lock,
+    "inspect": inspect,
+    "cache": cache,
+    "explain": explain,
+    "schema": schema,
+    "completion": completion,
+}
+
+
+@contextmanager
+def _progress(console: Console, configuration: Configuration) -> Iterator[Progress]:
+    progress = console.progress()
+    try:
+        for warning in configuration.warnings:
+            progress.warn(warning)
+        yield progress
+    finally:
+        progress.close()
+
+
+def _warn(console: Console, configuration: Configuration) -> None:
+    with _progress(console, configuration):
+        pass
+
+
+def _result(console: Console, document: Mapping[str, Json], lines: Sequence[str]) -> None:
+    if console.json:
+        console.result_json(document)
+    else:
+        console.result("\n".join(lines))
+
+
+def _size(wanted: str) -> int:
+    found = _SIZE.fullmatch(wanted)
+    if not found:
+        raise UsageError(f"not a size: {wanted!r}", hint="write it as 500MB or 10 GB", code="IB101")
+    return int(found[1]) * _UNITS[found[2]]
