@@ -12,7 +12,6 @@ from layers import tree
 from layers.entry import Entry, Kind, SourceFile
 from layers.errors import StorageError, UsageError
 
-
 ROOT = Path(__file__).parents[2]
 
 
