@@ -43,7 +43,7 @@ def _docker_manifest(image: Image, names: Sequence[Reference]) -> Json:
         {
             "Config": _path(image.config),
             "Layers": [_path(layer.descriptor) for layer in image.layers],
-            "RepoTags": [name.familiar for name in names],
+            "RepoTags": [str(name) for name in names],
         }
     ]
 

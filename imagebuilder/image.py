@@ -126,7 +126,9 @@ def _read(reference: str, place: Place, named: Descriptor) -> StoredImage:
     if described.media_type != CONFIG:
         raise manifest.wrong("config")
     config = _document(place, described, "config")
-    image = Image(named, described, _layers(manifest, config), documents.read_platform(config))
+    # Without the name and the platform that the index adds: the descriptor that export returned.
+    plain = replace(named, annotations={}, platform=None)
+    image = Image(plain, described, _layers(manifest, config), documents.read_platform(config))
     return StoredImage(reference, place, image, manifest, config)
 
 

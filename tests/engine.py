@@ -1,0 +1,80 @@
+"""A Docker engine for tests: Debian's dockerd on a socket, in a folder and with a containerd of its own."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import docker
+from docker.errors import DockerException
+
+START_S = 60
+STOP_S = 30
+
+
+@contextmanager
+def running() -> Iterator[dict[str, str]]:
+    """Start an engine, yield the environment that leads a client to it, and leave nothing behind.
+
+    It has no bridge network: containers run with `network_mode` `none` or `host`.
+    """
+    # Not tmp_path: the path of a socket has at most 107 bytes.
+    folder = Path(tempfile.mkdtemp(prefix="engine-"))
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(_command(folder), stdout=log, stderr=log, start_new_session=True)
+    try:
+        environment = {**os.environ, "DOCKER_HOST": f"unix://{folder}/socket"}
+        _wait(process, environment, folder / "log")
+        yield environment
+    finally:
+        _stop(process)
+        _unmount(folder)
+        shutil.rmtree(folder)
+
+
+def _command(folder: Path) -> list[str]:
+    return [
+        "dockerd",
+        f"--host=unix://{folder}/socket",
+        f"--data-root={folder}/data",
+        f"--exec-root={folder}/exec",
+        f"--pidfile={folder}/pid",
+        "--exec-opt=native.cgroupdriver=cgroupfs",
+        "--bridge=none",
+        "--iptables=false",
+        "--ip6tables=false",
+    ]
+
+
+def _wait(process: subprocess.Popen[bytes], environment: dict[str, str], log: Path) -> None:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            docker.from_env(environment=environment).close()
+        except DockerException:
+            time.sleep(0.1)
+        else:
+            return
+    raise RuntimeError(f"dockerd does not start:\n{log.read_text()[-2000:]}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        # The session is the engine's own: the engine, its containerd and the shims.
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _unmount(folder: Path) -> None:
+    """Remove what the engine leaves mounted: its network namespace, and more if it had to be killed."""
+    mounts = [line.split(" ")[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    for mount in reversed([mount for mount in mounts if mount.startswith(f"{folder}/")]):
+        subprocess.run(["umount", "--lazy", mount], check=True)
