@@ -113,7 +113,7 @@ PROJECTS = [
 ]
 
 SERIES = f"{sys.version_info.major}.{sys.version_info.minor}"
-STATE = re.compile(r"\.dist-info/(INSTALLER|REQUESTED|direct_url\.json)$")
+STATE = re.compile(r"^(lib/python[\d.]+/site-packages/)?[^/]+\.dist-info/(INSTALLER|REQUESTED|direct_url\.json)$")
 
 
 @pytest.fixture(scope="session")
