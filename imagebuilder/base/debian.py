@@ -1,10 +1,17 @@
 """Debian: a package index becomes pins, pins become layers. No apt, no dpkg, no root, no maintainer scripts."""
 
-from buildpacks.api import Interpreter, LayerSpec, Target
+import re
+from collections.abc import Iterable
+
+from buildpacks.api import Interpreter, Target
+from imagebuilder.base import version
+from imagebuilder.base.closure import closure
 from imagebuilder.base.index import Download, PackageIndex, load_index
 from imagebuilder.base.mirrors import Mirrors, candidates, find_mirrors
 from imagebuilder.base.pins import BasePins, PinnedDeb
-from layers.blobs import BlobStore
+from imagebuilder.base.tiers import layer_specs
+from layers.descriptor import Platform
+from layers.errors import BuildError
 
 __all__ = [
     "BasePins",
@@ -21,26 +28,62 @@ __all__ = [
     "target",
 ]
 
+# What wheels for manylinux expect of a system, and what nearly every program does: names of services, time zones,
+# certificates. No shell and no package manager.
+BASE = (
+    "base-files",
+    "ca-certificates",
+    "libc-bin",
+    "libc6",
+    "libgcc-s1",
+    "libstdc++6",
+    "netbase",
+    "tzdata",
+    "zlib1g",
+)
+_PYTHON = re.compile(r"python3\.[0-9]+")
+_GLIBC = re.compile(r"([0-9]+)\.([0-9]+)")
+
 
 def interpreters(index: PackageIndex) -> tuple[Interpreter, ...]:
     """Return the CPythons a suite has, newest first."""
-    raise NotImplementedError
+    packages = [package for name in index.stanzas if _PYTHON.fullmatch(name) and (package := index.newest(name))]
+    packages.sort(key=lambda package: version.key(package.deb.version), reverse=True)
+    return tuple(
+        Interpreter(
+            version=package.deb.version.rpartition(":")[2].rpartition("-")[0].replace("~", ""),
+            executable=f"/usr/bin/{package.deb.name}",
+            origin=f"debian:{index.suite}",
+            packages=(package.deb.name,),
+        )
+        for package in packages
+    )
 
 
 def target(source: PackageIndex | BasePins) -> Target:
     """Say what wheels have to fit: the platform and its glibc."""
-    raise NotImplementedError
+    if isinstance(source, BasePins):
+        debs: Iterable[PinnedDeb] = (deb for tier in source.tiers for deb in tier)
+    else:
+        debs = (package.deb for package in closure(source, ["libc6"]).values())
+    glibc = next((match for deb in debs if deb.name == "libc6" and (match := _GLIBC.match(deb.version))), None)
+    if glibc is None:
+        raise BuildError(
+            f"the base debian:{source.suite} has no libc6",
+            hint="remove imagebuilder.lock and run `imagebuilder lock`",
+            code="IB555",
+        )
+    return Target(Platform("linux", source.architecture), f"debian:{source.suite}", (int(glibc[1]), int(glibc[2])))
 
 
 def pin(index: PackageIndex, *, interpreter: Interpreter | None, packages: tuple[str, ...]) -> BasePins:
     """Choose the newest packages: the base, the interpreter, those asked for, and all they depend on.
 
-    Raises BuildError IB554 if the suite has no such package (the nearest names are in the hint), IB555 if one of its
-    dependencies cannot be met.
+    There are always three tiers; one may be empty. Raises BuildError IB554 if the suite has no such package (the
+    nearest names are in the hint), IB555 if one of its dependencies cannot be met.
     """
-    raise NotImplementedError
-
-
-def layer_specs(pins: BasePins, *, store: BlobStore) -> tuple[LayerSpec, ...]:
-    """Describe one layer for each tier that has packages. Unpacked debs lie in the store's scratch files meanwhile."""
-    raise NotImplementedError
+    base = closure(index, BASE)
+    python = closure(index, interpreter.packages if interpreter else (), below=base)
+    rest = closure(index, packages, below={**base, **python})
+    tiers = tuple(tuple(package.deb for package in tier.values()) for tier in (base, python, rest))
+    return BasePins(index.suite, index.architecture, index.snapshot, tiers)
