@@ -89,9 +89,11 @@ def load(app: App, environment: Mapping[str, str], *, home: Path, prefix: Path) 
         public=not no_index and default is None,
         strategy=environment.get("UV_INDEX_STRATEGY") or _strategy(found),
         trusted_hosts=tuple(host for one in found for host in one.trusted_hosts),
-        certificate=next((one.certificate for one in found if one.certificate), ""),
+        certificate=_certificate(found, environment),
     )
     _check_secure(settings)
+    if settings.certificate and not Path(settings.certificate).exists():
+        raise _unreadable(Path(settings.certificate), "there is no such file of certificates")
     return settings
 
 
@@ -107,6 +109,12 @@ def expand(text: str, environment: Mapping[str, str]) -> str:
 
 def _strategy(found: Iterable[_Found]) -> str:
     return "unsafe-best-match" if any(one.of_pip and one.extra for one in found) else "first-index"
+
+
+def _certificate(found: Iterable[_Found], environment: Mapping[str, str]) -> str:
+    names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+    given = (*(one.certificate for one in found), *(environment.get(name, "") for name in names))
+    return next(filter(None, given), "")
 
 
 def _absolute(app: App, link: str) -> str:
@@ -143,6 +151,8 @@ def _requirement_options(app: App, environment: Mapping[str, str]) -> _Found:
                 found.no_index = True
             case "--trusted-host":
                 found.trusted_hosts.append(value)
+            case _:
+                pass  # about the requirements, not about where they are
     return found
 
 

@@ -1,12 +1,30 @@
-"""The resolver: requirements become a PEP 751 document, by uv."""
+"""The resolver: requirements become a PEP 751 document, by uv.
 
-from collections.abc import Mapping
+uv decides versions for the image's interpreter, architecture and glibc; the host's do not count. Settings and secrets
+reach it through its environment, never through its arguments, which every user of the machine can read.
+"""
+
+import sys
+import tempfile  # noqa: TID251 old pins reach uv, and new ones us, in a file whose name nobody keeps
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import tomli
+
+from buildpacks import requirements as requirement_files
+from buildpacks import selection
 from buildpacks.api import App, Interpreter, PinnedWheel, Target
+from imagebuilder import uv_program
 from imagebuilder.fetch import Downloader
+from imagebuilder.unresolved import unresolved
+from layers.blobs import storage_error
 from layers.canonical import Json
+
+# The manylinux platforms that uv knows, by minor version of glibc.
+_GLIBC = (17, 28, *range(31, 41))
+# What of uv's environment does not change its choice.
+_KEPT = ("UV_HTTP_", "UV_KEYRING_PROVIDER", "UV_SYSTEM_CERTS", "UV_NATIVE_TLS", "UV_CONCURRENT_", "UV_INDEX_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,5 +46,106 @@ class UvResolver:
         target: Target,
         previous: tuple[PinnedWheel, ...],
     ) -> Mapping[str, Json]:
-        """Resolve requirement files for one interpreter and target; implements buildpacks.api.Resolver."""
-        raise NotImplementedError
+        """Resolve requirement files for one interpreter and target; implements buildpacks.api.Resolver.
+
+        Raises what `requirements.read` raises for lines that uv is not to see, and what `unresolved` makes of uv's
+        explanation if there is no solution.
+        """
+        asked = requirement_files.read(app, requirements)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with tempfile.TemporaryDirectory(dir=self.folder) as scratch:
+                pins = Path(scratch) / "pylock.toml"
+                if previous:
+                    pins.write_text(_preferences(previous))
+                ran = uv_program.run(
+                    self._arguments(requirements, pins, interpreter=interpreter, target=target),
+                    environment=self._environment(),
+                    folder=app.root,
+                )
+                if ran.returncode:
+                    raise unresolved(ran.stderr, interpreter, target, downloader=self.downloader)
+                document = tomli.loads(pins.read_text())
+        except OSError as error:
+            raise storage_error(error, self.folder) from error
+        packages = document.get("packages", [])
+        return {
+            **{key: value for key, value in document.items() if isinstance(value, str)},
+            "packages": [self._package(package, asked.hashes) for package in packages],
+        }
+
+    def _arguments(self, files: Sequence[str], pins: Path, *, interpreter: Interpreter, target: Target) -> list[str]:
+        minor = max(known for known in _GLIBC if known <= max(target.glibc[1], _GLIBC[0]))
+        platform = f"{selection.MACHINES[target.platform.architecture]}-manylinux_2_{minor}"
+        flags = [
+            "--no-config",
+            "--no-header",
+            "--no-annotate",
+            "--no-progress",
+            "--color=never",
+            "--format=pylock.toml",
+        ]
+        flags += ["--only-binary=:all:", f"--python={sys.executable}", f"--python-version={interpreter.version}"]
+        flags += [f"--python-platform={platform}", f"--cache-dir={self.folder / 'cache'}", f"--output-file={pins}"]
+        if self.downloader.offline:
+            flags.append("--offline")
+        if not self.downloader.index.public and not self.downloader.index.indexes:
+            flags.append("--no-index")
+        return ["pip", "compile", *flags, "--", *files]
+
+    def _environment(self) -> dict[str, str]:
+        index = self.downloader.index
+        urls = [place.url for place in index.indexes]
+        chosen = {
+            "SSL_CERT_FILE": index.certificate,
+            "UV_DEFAULT_INDEX": "" if index.public or not urls else urls.pop(),
+            "UV_FIND_LINKS": ",".join(place.url for place in index.find_links),
+            "UV_INDEX": " ".join(urls),
+            "UV_INDEX_STRATEGY": index.strategy,
+            "UV_INSECURE_HOST": " ".join(index.trusted_hosts),
+            "UV_PYTHON_DOWNLOADS": "never",
+        }
+        kept = {
+            name: value
+            for name, value in self.downloader.environment.items()
+            if not name.startswith("UV_") or (name.startswith(_KEPT) and name not in chosen)
+        }
+        return kept | {name: value for name, value in chosen.items() if value}
+
+    def _package(self, package: Mapping[str, object], hashes: Mapping[str, frozenset[str]]) -> dict[str, Json]:
+        """Keep of a package what decides. If the user allows other files than uv's choice, offer all there are."""
+        name, version = str(package["name"]), str(package.get("version", ""))
+        kept: dict[str, Json] = {"name": name, "version": version} if version else {"name": name}
+        if isinstance(archive := package.get("archive"), dict):
+            return {**kept, "archive": _file(archive)}
+        listed = package.get("wheels")
+        wheels = [_file(wheel) for wheel in listed] if isinstance(listed, list) else []
+        allowed = hashes.get(name, frozenset())
+        if allowed and not any(f"sha256:{_sha256(wheel)}" in allowed for wheel in wheels):
+            wheels += [
+                {"name": file.name, "url": file.url, "hashes": {"sha256": file.sha256}}
+                for file in self.downloader.files(name)
+                if f"sha256:{file.sha256}" in allowed and file.name.endswith(".whl")
+            ]
+        return {**kept, "wheels": wheels}
+
+
+def _preferences(previous: Sequence[PinnedWheel]) -> str:
+    """Write old pins as uv reads them from the file that it will replace: kept where they still fit."""
+    packages = "".join(f'[[packages]]\nname = "{wheel.name}"\nversion = "{wheel.version}"\n' for wheel in previous)
+    return f'lock-version = "1.0"\ncreated-by = "imagebuilder"\n{packages}'
+
+
+def _file(file: Mapping[str, object]) -> dict[str, Json]:
+    """Keep of a file its address, size and hashes; the time of its upload is nobody's business."""
+    kept: dict[str, Json] = {
+        key: value for key in ("name", "url", "path", "size") if isinstance(value := file.get(key), str | int)
+    }
+    hashes = file.get("hashes")
+    kept["hashes"] = {str(name): str(value) for name, value in hashes.items()} if isinstance(hashes, dict) else {}
+    return kept
+
+
+def _sha256(file: Mapping[str, Json]) -> Json:
+    hashes = file["hashes"]
+    return hashes.get("sha256") if isinstance(hashes, Mapping) else None

@@ -1,0 +1,71 @@
+"""Pages of a package index as lists of files (the simple repository API: PEP 691 in JSON, PEP 503 in HTML)."""
+
+import json
+import posixpath
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from urllib.parse import unquote, urljoin, urlsplit
+
+# What to ask for; local files and old indexes answer in HTML.
+ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class IndexFile:
+    """A file that an index offers: name, absolute address, sha256 in hexadecimal (or empty), size if it says so."""
+
+    name: str
+    url: str
+    sha256: str = ""
+    size: int | None = None
+
+
+def parse(page: bytes, address: str) -> tuple[IndexFile, ...]:
+    """Read a page that was found at `address`. Raises ValueError if it is neither JSON nor HTML."""
+    if page.lstrip()[:1] == b"{":
+        return tuple(_from_json(json.loads(page), address))
+    reader = _Anchors(address)
+    reader.feed(page.decode("utf-8"))
+    reader.close()
+    return tuple(_from_link(link) for link in reader.links)
+
+
+def _from_json(document: object, address: str) -> Iterator[IndexFile]:
+    files = document.get("files") if isinstance(document, dict) else None
+    if not isinstance(files, list):
+        raise ValueError("it has no list of files")  # noqa: TRY004 what an index wrote, not what a caller passed
+    for file in files:
+        if isinstance(file, dict) and isinstance(name := file.get("filename"), str):
+            hashes, size = file.get("hashes"), file.get("size")
+            sha256 = hashes.get("sha256") if isinstance(hashes, dict) else None
+            yield IndexFile(
+                name,
+                urljoin(address, str(file.get("url", ""))),
+                sha256 if isinstance(sha256, str) else "",
+                size if isinstance(size, int) else None,
+            )
+
+
+def _from_link(link: str) -> IndexFile:
+    parts = urlsplit(link)
+    name = unquote(posixpath.basename(parts.path))
+    sha256 = parts.fragment.removeprefix("sha256=") if parts.fragment.startswith("sha256=") else ""
+    return IndexFile(name, parts._replace(fragment="").geturl(), sha256)
+
+
+class _Anchors(HTMLParser):
+    """Collects the targets of links, made absolute."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__()
+        self._base = address
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Take `href` of links and of `base`."""
+        target = dict(attrs).get("href")
+        if target and tag == "a":
+            self.links.append(urljoin(self._base, target))
+        elif target and tag == "base":
+            self._base = urljoin(self._base, target)
