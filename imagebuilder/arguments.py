@@ -23,8 +23,8 @@ _POSITIONALS: Mapping[str, tuple[str, str | None, str]] = {
 _DESCRIPTION = "A Python app in, the same OCI image out: no daemon, no root, no Dockerfile."
 _EPILOG = """\
 `imagebuilder COMMAND --help` lists the flags of a command. Each flag is also an
-environment variable (--cache-dir: IMAGEBUILDER_CACHE_DIR) and, if it is about the
-image, a key of [tool.imagebuilder] in pyproject.toml.
+environment variable (--cache-dir: IMAGEBUILDER_CACHE_DIR) and, if it is about
+the image, a key of [tool.imagebuilder] in pyproject.toml.
 """
 
 
@@ -91,7 +91,7 @@ def _parser(version: str) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"imagebuilder {version}")
     for option in options_of(GLOBAL):
         _add(parser, option)
-    commands = parser.add_subparsers(dest="command", parser_class=_Parser)
+    commands = parser.add_subparsers(dest="command", parser_class=_Parser, prog=parser.prog)  # else usage is formatted
     for command in COMMANDS:
         sub = commands.add_parser(command, allow_abbrev=False)
         sub.command = command

@@ -5,7 +5,6 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -84,6 +83,8 @@ def _told(error: Exception) -> BuildError:
     if isinstance(error, BuildError):
         return error
     if isinstance(error, OSError) and error.errno:
+        from pathlib import Path
+
         from layers.blobs import storage_error
 
         return storage_error(error, Path.cwd())

@@ -108,7 +108,7 @@ def load(chosen: Chosen) -> Configuration:
     _check_names(tables)
     request = _request(source, Values(given), tables, project=project, chosen=chosen)
     ignored = ignore.read(source, written=destinations.written_into(request))
-    without_effect = (*described.without_effect, *exported.without_effect)
+    without_effect = (*project.without_effect, *described.without_effect, *exported.without_effect)
     return Configuration(
         replace(request, ignored=ignored),
         ignored,
@@ -148,7 +148,7 @@ def _request(source: Path, values: Values, tables: Tables, *, project: FileSetti
         debian_mirror=values.text("debian-mirror"),
         debian_snapshot=values.text("debian-snapshot"),
         debian_keyring=_keyring(values, source, project),
-        environment={**project.build_env, **chosen.environment},
+        environment={**_index_variables(project.build_env), **chosen.environment},
     )
 
 
@@ -225,6 +225,11 @@ def _keyring(values: Values, source: Path, project: FileSettings) -> Path | None
     return source / path if path and from_project else path
 
 
+def _index_variables(build_env: Mapping[str, str]) -> dict[str, str]:
+    """Of the build environment of project.toml only the settings of the package index concern a build of ours."""
+    return {name: value for name, value in build_env.items() if name.startswith(("PIP_", "UV_"))}
+
+
 def _plain(table: Mapping[str, Setting]) -> dict[str, str]:
     return {name: setting.value for name, setting in table.items()}
 
@@ -243,7 +248,7 @@ def _shown(request: BuildRequest, given: Mapping[str, Given], tables: Tables) ->
 
 def _warnings(chosen: Chosen, without_effect: tuple[str, ...]) -> tuple[str, ...]:
     known = [option.variable for option in OPTIONS]
-    found = [f"{name} has no effect: it sets nothing that this builder knows" for name in without_effect]
+    found = [f"{name} has no effect" for name in without_effect]
     for name in sorted(chosen.environment):
         if name.startswith(_PREFIX) and name not in known:
             near = text.nearest(name, known)

@@ -60,6 +60,7 @@ class FileSettings:
     project_name: str = ""
     build_env: Mapping[str, str] = field(default_factory=dict)
     files: tuple[str, ...] = ()
+    without_effect: tuple[str, ...] = ()
 
 
 def read_project(folder: Path) -> FileSettings:
@@ -86,6 +87,7 @@ def read_project(folder: Path) -> FileSettings:
         project if isinstance(project, str) else "",
         _build_env(descriptor or {}),
         tuple(name for name, document in files.items() if document is not None),
+        _unused(descriptor or {}),
     )
 
 
@@ -162,20 +164,22 @@ def _text(value: object, key: str, origin: str) -> str:
 
 
 def _word(value: object, key: str, origin: str) -> str:
-    word = _text(value, key, origin)
-    if word.split() != [word]:
+    if not isinstance(value, str):
+        raise _wrong_type(key, "a list of texts", value, origin)
+    if value.split() != [value]:
         raise UsageError(
-            f"`{key}` in {origin} has an empty name or one with spaces: {word!r}",
+            f"`{key}` in {origin} has an empty name or one with spaces: {value!r}",
             hint="give each name as an item of its own",
             code="IB101",
         )
-    return word
+    return value
 
 
 def _wrong_type(key: str, wanted: str, value: object, origin: str) -> UsageError:
     kind = {bool: "a boolean", int: "a number", float: "a number", list: "a list", dict: "a table", str: "a text"}
-    shown = f'"{value}"' if isinstance(value, int | float) and not isinstance(value, bool) else "…"
-    example = f'["{value}"]' if isinstance(value, str) else shown
+    shown = str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else "…"
+    examples = {"a list of texts": f'["{shown}"]', "a table": '{ name = "…" }', "a list of tables": "[{ … }]"}
+    example = examples.get(wanted, f'"{shown}"')
     return UsageError(
         f"`{key}` in {origin} must be {wanted}, not {kind.get(type(value), 'a date or time')}",
         hint=f"write `{key.rpartition('.')[2]} = {example}`",
@@ -194,6 +198,12 @@ def _build_env(descriptor: Mapping[str, object]) -> dict[str, str]:
         name = _text(entry.get("name"), "io.buildpacks.build.env.name", "project.toml")
         found[name] = _text(entry.get("value"), "io.buildpacks.build.env.value", "project.toml")
     return found
+
+
+def _unused(descriptor: Mapping[str, object]) -> tuple[str, ...]:
+    """Name what a project descriptor asks for and we do not do: `exclude` would be missed if it were passed over."""
+    buildpacks = _table(descriptor, ("io", "buildpacks"), "project.toml")
+    return tuple(f"`io.buildpacks.{key}` (project.toml)" for key in buildpacks if key != "build")
 
 
 def _table(document: Mapping[str, object], path: tuple[str, ...], name: str) -> Mapping[str, object]:
