@@ -25,7 +25,7 @@ from layers.errors import IntegrityError
 Compression = Literal["gzip", "zstd", "none"]
 
 # A member of a wheel of at least this size keeps its own deflate stream.
-KEPT = 32 << 10
+KEPT = 64 << 10
 # RFC 1952: magic, deflate, no flags, no time, no extra flags, unknown system.
 _GZIP_HEADER = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
 # Chunks that are compressed, or wait to be written in their order; it bounds the memory, not the result.
@@ -44,10 +44,11 @@ class _Format:
 
 
 @dataclass(frozen=True, slots=True)
-class _Plain:
-    """Bytes of the tar that are to be compressed on their own."""
+class _Part:
+    """Bytes of the tar, and those of the blob if they are known: else the former are compressed, on their own."""
 
-    chunk: bytes
+    plain: bytes
+    compressed: bytes | None = None
 
 
 def compress(tar: Iterable[Content], compression: Compression, *, hasher: Hasher) -> Generator[bytes, None, None]:
@@ -58,9 +59,13 @@ def compress(tar: Iterable[Content], compression: Compression, *, hasher: Hasher
     """
     _prove(compression)
     form = _FORMATS[compression]
+
+    def finish(part: _Part) -> bytes:
+        hasher.update(part.plain)
+        return form.compress(part.plain) if part.compressed is None else part.compressed
+
     with closing(Reader()) as reader:
-        parts = _parts(tar, reader, form.chunk, hasher=hasher, kept=KEPT if compression == "gzip" else None)
-        yield from _in_order(parts, form.compress)
+        yield from _in_order(_parts(tar, reader, form.chunk, kept=KEPT if compression == "gzip" else None), finish)
 
 
 def identify(compression: Compression) -> str:
@@ -73,55 +78,43 @@ def media_type(compression: Compression) -> str:
     return _FORMATS[compression].media_type
 
 
-def _parts(
-    tar: Iterable[Content], reader: Reader, size: int, *, hasher: Hasher, kept: int | None
-) -> Iterator[_Plain | bytes]:
-    """Cut a tar into chunks of `size` bytes and, between them, streams that are kept and are already compressed."""
+def _parts(tar: Iterable[Content], reader: Reader, size: int, *, kept: int | None) -> Iterator[_Part]:
+    """Cut a tar into chunks of `size` bytes and, between them, streams of members that have at least `kept` bytes."""
     pending = bytearray()
     for piece in tar:
         if kept is not None and isinstance(piece, Deflated) and piece.size >= kept:
             if pending:
-                yield _plain(pending, hasher)
+                yield _Part(bytes(pending))
                 pending.clear()
-            yield from _kept(piece, reader, hasher)
+            yield from _kept(piece, reader)
             continue
         for chunk in reader.read(piece):
             pending += chunk
             while len(pending) >= size:
-                yield _plain(pending[:size], hasher)
+                yield _Part(bytes(pending[:size]))
                 del pending[:size]
     if pending:
-        yield _plain(pending, hasher)
+        yield _Part(bytes(pending))
 
 
-def _plain(pending: bytearray, hasher: Hasher) -> _Plain:
-    chunk = bytes(pending)
-    hasher.update(chunk)
-    return _Plain(chunk)
-
-
-def _kept(content: Deflated, reader: Reader, hasher: Hasher) -> Iterator[bytes]:
-    yield _GZIP_HEADER
+def _kept(content: Deflated, reader: Reader) -> Iterator[_Part]:
+    header = _GZIP_HEADER
     for raw, plain in reader.inflate(content):
-        hasher.update(plain)
-        yield raw
-    yield _gzip_trailer(content.crc32, content.size)
+        yield _Part(plain, header + raw)
+        header = b""
+    yield _Part(b"", _gzip_trailer(content.crc32, content.size))
 
 
-def _in_order(parts: Iterator[_Plain | bytes], squeeze: Callable[[bytes], bytes]) -> Iterator[bytes]:
-    """Compress chunks in a second thread, while this one reads on, and yield everything in its order."""
+def _in_order(parts: Iterable[_Part], finish: Callable[[_Part], bytes]) -> Iterator[bytes]:
+    """Finish parts in a second thread, one after the other, while this one reads on."""
     with ThreadPoolExecutor(1) as helper:
-        waiting: deque[Future[bytes] | bytes] = deque()
+        waiting: deque[Future[bytes]] = deque()
         for part in parts:
-            waiting.append(helper.submit(squeeze, part.chunk) if isinstance(part, _Plain) else part)
-            while len(waiting) > _WAITING:
-                yield _result(waiting.popleft())
+            waiting.append(helper.submit(finish, part))
+            if len(waiting) > _WAITING:
+                yield waiting.popleft().result()
         while waiting:
-            yield _result(waiting.popleft())
-
-
-def _result(part: Future[bytes] | bytes) -> bytes:
-    return part if isinstance(part, bytes) else part.result()
+            yield waiting.popleft().result()
 
 
 def _gzip(chunk: bytes) -> bytes:
