@@ -3,15 +3,13 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-
-import docker
-from docker.errors import DockerException
 
 START_S = 60
 STOP_S = 30
@@ -28,9 +26,8 @@ def running() -> Iterator[dict[str, str]]:
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(_command(folder), stdout=log, stderr=log, start_new_session=True)
     try:
-        environment = {**os.environ, "DOCKER_HOST": f"unix://{folder}/socket"}
-        _wait(process, environment, folder / "log")
-        yield environment
+        _wait(process, f"{folder}/socket", folder / "log")
+        yield {**os.environ, "DOCKER_HOST": f"unix://{folder}/socket"}
     finally:
         _stop(process)
         _unmount(folder)
@@ -51,15 +48,15 @@ def _command(folder: Path) -> list[str]:
     ]
 
 
-def _wait(process: subprocess.Popen[bytes], environment: dict[str, str], log: Path) -> None:
+def _wait(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
     deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            docker.from_env(environment=environment).close()
-        except DockerException:
-            time.sleep(0.1)
-        else:
-            return
+    while process.poll() is None and time.monotonic() < deadline:
+        with socket.socket(socket.AF_UNIX) as probe, suppress(OSError):
+            probe.connect(address)
+            probe.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+            if b" 200 " in probe.recv(100):
+                return
+        time.sleep(0.05)
     raise RuntimeError(f"dockerd does not start:\n{log.read_text()[-2000:]}")
 
 
