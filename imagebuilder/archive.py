@@ -18,7 +18,14 @@ from layers.entry import Checksum, Entry, Stored
 
 
 def write_archive(image: Image, store: BlobStore, path: Path, *, names: Sequence[Reference]) -> None:
-    """Write an archive, durably and at once: whoever reads `path` sees the old file or the whole new one."""
+    """Write an archive, durably and at once: whoever reads `path` sees the old file or the whole new one.
+
+    Its folder is made if it is missing, as that of a layout is.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise blobs.storage_error(error, path) from error
     with blobs.replaced(path) as file:
         for chunk in archive_chunks(image, store, names=names):
             file.write(chunk)

@@ -65,7 +65,9 @@ def test_an_archive_is_replaced_only_by_a_whole_one(tmp_path: Path) -> None:
     assert sorted(found.name for found in tmp_path.iterdir()) == ["shop.tar", "store"]
 
 
-def test_a_folder_that_is_missing_is_an_error_of_storage(tmp_path: Path) -> None:
+def test_a_missing_folder_is_made_and_one_that_cannot_be_is_an_error(tmp_path: Path) -> None:
+    made = images.small(tmp_path / "store")
+    path = write(made, tmp_path / "new" / "folder" / "shop.tar")
     with pytest.raises(StorageError) as caught:
-        write(images.small(tmp_path), tmp_path / "missing" / "shop.tar")
+        write(made, path / "shop.tar")
     assert caught.value.code == "IB601"
