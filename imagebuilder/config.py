@@ -247,10 +247,11 @@ def _shown(request: BuildRequest, given: Mapping[str, Given], tables: Tables) ->
 
 
 def _warnings(chosen: Chosen, without_effect: tuple[str, ...]) -> tuple[str, ...]:
-    known = [option.variable for option in OPTIONS]
+    known = [option.variable.removeprefix(_PREFIX) for option in OPTIONS if option.variable]
     found = [f"{name} has no effect" for name in without_effect]
-    for name in sorted(chosen.environment):
-        if name.startswith(_PREFIX) and name not in known:
+    ours = sorted(name.removeprefix(_PREFIX) for name in chosen.environment if name.startswith(_PREFIX))
+    for name in ours:
+        if name not in known:
             near = text.nearest(name, known)
-            found.append(f"{name} has no effect" + (f": did you mean {near}?" if near else ""))
+            found.append(f"{_PREFIX}{name} has no effect" + (f": did you mean {_PREFIX}{near}?" if near else ""))
     return tuple(found)

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from contextlib import suppress
 from typing import TextIO
 
 from imagebuilder import text
@@ -87,6 +88,8 @@ class TerminalDisplay:
     def ended(self, step: Step) -> None:
         """Turn a row into a line that stays."""
         with self._lock:
+            if self._closed:  # the run was given up, a thread of it was not done
+                return
             self._running.remove(step)
             self._draw([] if step.failed else [_finished(step, colour=self._colour, width=self._width())])
 
@@ -110,15 +113,16 @@ class TerminalDisplay:
         self._wake.set()
 
     def _refresh(self) -> None:
-        while not self._wake.wait(_REFRESH_S):
-            with self._lock:
-                if self._running and not self._closed:
-                    self._draw([])
+        with suppress(OSError, ValueError):  # the terminal has gone; whoever writes next is told
+            while not self._wake.wait(_REFRESH_S):
+                with self._lock:
+                    if self._running:
+                        self._draw([])
 
     def _draw(self, lines: list[str]) -> None:
         """Replace the rows by `lines` and the rows of now, in one write so that nothing flickers."""
         width = self._width()
-        rows = [] if self._closed else [_row(step, width) for step in self._running[: self._height()]]
+        rows = [_row(step, width) for step in self._running[: self._height()]]
         erase = f"\x1b[{self._drawn}F\x1b[J" if self._drawn else ""
         if erase or lines or rows:
             self._stream.write(erase + "".join(f"{line}\n" for line in [*lines, *rows]))

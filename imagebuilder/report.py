@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from buildpacks.api import Process, Setting
+from buildpacks.api import Process, Require, Setting
 from imagebuilder import text
 from imagebuilder.cache import Usage
 from imagebuilder.ignore import LeftOut
@@ -27,7 +27,7 @@ def plan(
     return {
         "schema": 1,
         "buildpacks": [
-            {"id": step.buildpack.id, "requires": [f"{each.name} {each.version}".strip() for each in step.requires]}
+            {"id": step.buildpack.id, "requires": tuple(dict.fromkeys(map(_require, step.requires)))}
             for step in found.steps
         ],
         "passed_over": [{"group": group.group, "reasons": group.reasons} for group in found.passed_over],
@@ -42,6 +42,10 @@ def plan(
         ],
         "left_out": [{"path": each.path, "pattern": each.pattern, "origin": each.origin} for each in left_out],
     }
+
+
+def _require(require: Require) -> str:
+    return f"{require.name} {require.version} ({require.version_source})" if require.version else require.name
 
 
 def files(layer: Layer, members: Iterable[Member]) -> dict[str, Json]:
@@ -112,7 +116,7 @@ def _objects(value: Json) -> bool:
 
 def _cell(key: str, value: Json) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return " ".join(str(item) for item in value)
+        return text.printable(", ".join(str(item) for item in value))
     return _scalar(key, value)
 
 

@@ -17,6 +17,7 @@ from layers.errors import UsageError
 
 FORMAT = 1
 _LIMIT = 4 << 20
+_READ = ("build", "include", "exclude")
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,9 +202,9 @@ def _build_env(descriptor: Mapping[str, object]) -> dict[str, str]:
 
 
 def _unused(descriptor: Mapping[str, object]) -> tuple[str, ...]:
-    """Name what a project descriptor asks for and we do not do: `exclude` would be missed if it were passed over."""
+    """Name what a project descriptor asks for and nobody here does; `include` and `exclude` are read by ignore.py."""
     buildpacks = _table(descriptor, ("io", "buildpacks"), "project.toml")
-    return tuple(f"`io.buildpacks.{key}` (project.toml)" for key in buildpacks if key != "build")
+    return tuple(f"`io.buildpacks.{key}` (project.toml)" for key in buildpacks if key not in _READ)
 
 
 def _table(document: Mapping[str, object], path: tuple[str, ...], name: str) -> Mapping[str, object]:

@@ -133,6 +133,7 @@ def test_a_project_descriptor_gives_its_build_environment_and_names_what_has_no_
         schema-version = "0.2"
         [io.buildpacks]
         exclude = ["*.md"]
+        builder = "some/builder"
         [[io.buildpacks.build.env]]
         name = "BP_CPYTHON_VERSION"
         value = "3.11"
@@ -140,7 +141,7 @@ def test_a_project_descriptor_gives_its_build_environment_and_names_what_has_no_
         "project.toml",
     )
     assert found.build_env == {"BP_CPYTHON_VERSION": "3.11"}
-    assert found.without_effect == ("`io.buildpacks.exclude` (project.toml)",)
+    assert found.without_effect == ("`io.buildpacks.builder` (project.toml)",)
 
 
 @pytest.mark.parametrize(
