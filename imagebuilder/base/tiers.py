@@ -1,11 +1,82 @@
-"""The tiers of a base as layers."""
+"""The tiers of a base as layers: packages are unpacked side by side, and each tier yields what it adds to the root."""
 
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 
-from buildpacks.api import LayerSpec
-from imagebuilder.base.pins import BasePins
+from buildpacks.api import Files, LayerSpec
+from imagebuilder.base import system
+from imagebuilder.base.pins import BasePins, PinnedDeb
+from imagebuilder.base.root import Root, unpack
+from layers.canonical import Json
+from layers.deb import Deb, read_deb
+from layers.digest import Digest
+from layers.entry import Entry
+
+Warn = Callable[[str], None]
+
+# Two cores unpack as fast as a disk takes it in.
+_THREADS = 4
 
 
-def layer_specs(pins: BasePins, *, scratch: Path) -> tuple[LayerSpec, ...]:
-    """Describe one layer for each tier that has packages."""
-    raise NotImplementedError
+def layer_specs(pins: BasePins, *, scratch: Path, warn: Warn) -> tuple[LayerSpec, ...]:
+    """Describe one layer for each tier that has packages.
+
+    The packages are unpacked into the folder `scratch`, which has to last until the layers are written. A tier reads
+    those below it too, since its linker cache covers them. `warn` is told of files that lose a set-user-ID right.
+    """
+    unpacked = _Unpacked(scratch)
+    return tuple(_layer_spec(pins, number, unpacked, warn) for number, tier in enumerate(pins.tiers) if tier)
+
+
+def _layer_spec(pins: BasePins, number: int, unpacked: "_Unpacked", warn: Warn) -> LayerSpec:
+    tiers = pins.tiers[: number + 1]
+    debs = tuple(deb for tier in tiers for deb in tier)
+    key: dict[str, Json] = {
+        "kind": "debian",
+        "architecture": pins.architecture,
+        "tiers": [[deb.to_json() for deb in tier] for tier in tiers],
+    }
+
+    def entries(files: Files) -> Iterable[Entry]:
+        packages = unpacked.read(debs, files)
+        root = Root()
+        own: list[Entry] = []
+        for at, tier in enumerate(tiers):
+            own = list(system.skeleton(root, pins.architecture)) if at == 0 else []
+            for deb in tier:
+                own += unpack(root, packages[deb], warn if at == number else _ignore)
+                own += system.status(root, deb.name, packages[deb])
+            own += system.completion(root, own, [packages[deb] for deb in tier])
+        folders = {folder.path: folder for entry in own for folder in root.parents(entry.path)}
+        return [*own, *folders.values(), system.linker_cache(root)]
+
+    name = ("base", "interpreter", "packages")[number]
+    return LayerSpec(f"debian:{pins.suite} {name}", key, entries, tuple(deb.source for deb in debs))
+
+
+def _ignore(_text: str) -> None:
+    """Say nothing of a lower tier: its own layer does."""
+
+
+class _Unpacked:
+    """The packages of all tiers, each read once: layers are made side by side, and share those of the lower tiers."""
+
+    def __init__(self, scratch: Path) -> None:
+        self._scratch = scratch
+        self._lock = Lock()
+        self._running: dict[Digest, Future[Deb]] = {}
+
+    def read(self, debs: Iterable[PinnedDeb], files: Files) -> dict[PinnedDeb, Deb]:
+        with ThreadPoolExecutor(_THREADS) as pool:
+            largest_first = sorted(debs, key=lambda deb: -deb.size)
+            futures = {deb: self._start(deb, files[deb.digest], pool) for deb in largest_first}
+            return {deb: future.result() for deb, future in futures.items()}
+
+    def _start(self, deb: PinnedDeb, path: Path, pool: ThreadPoolExecutor) -> Future[Deb]:
+        with self._lock:
+            if deb.digest not in self._running:
+                spool = self._scratch / f"{deb.digest.hex}.tar"
+                self._running[deb.digest] = pool.submit(read_deb, path, spool=spool)
+            return self._running[deb.digest]
