@@ -8,7 +8,9 @@ folder sees the old images or the new ones. What is there already is not written
 import fcntl
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from imagebuilder import documents
@@ -24,6 +26,8 @@ MARKER = {"imageLayoutVersion": "1.0.0"}
 # The full name under which containerd, and a Docker that stores images in it, import an image.
 _CONTAINERD_NAME = "io.containerd.image.name"
 _CHUNK = 1 << 20
+# Copies at a time: some hash while others wait for the disk.
+_COPIES = 4
 _OURS = {"blobs", "index.json", "oci-layout"}
 
 
@@ -38,8 +42,8 @@ def write_layout(image: Image, store: BlobStore, folder: Path, *, names: Sequenc
         with _locked(folder):
             target = BlobStore(folder)
             target.initialise()
-            for blob in image.blobs:
-                _copy(store, target, blob)
+            with ThreadPoolExecutor(_COPIES) as pool:
+                list(pool.map(partial(_copy, store, target), image.blobs))
             _add(image, folder / "index.json", names)
     except OSError as error:
         raise storage_error(error, folder) from error

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from imagebuilder import archive, daemon, layout, reference
 from imagebuilder.image import Image
+from imagebuilder.reference import Reference
 from imagebuilder.request import Output
 from layers.blobs import BlobStore
 
@@ -14,8 +15,9 @@ def deliver(
 ) -> None:
     """Write an image to one output.
 
-    `tags` are the image's names (`-t`, else the project's name), at least one; an engine gets them beside its own.
-    In a layout an image is known by the tag alone, or by the output's name. `environment` says where engines are.
+    `tags` are the image's names (`-t`, else the project's name), at least one. An archive has them all, a layout the
+    part after the colon. A layout's or an engine's own name comes before them, unless the engine's is one of them.
+    `environment` says where engines are.
     Raises UsageError IB652 for a tag that is no image name, before anything is written.
     """
     names = tuple(dict.fromkeys(map(reference.parse, tags)))
@@ -27,10 +29,11 @@ def deliver(
         case "archive":
             archive.write_archive(image, store, target, names=names)
         case "docker":
-            daemon.load_docker(image, store, _with(output, names), environment=environment)
+            daemon.load_docker(image, store, _names(output.target, names), environment=environment)
         case "podman":
-            daemon.load_podman(image, store, _with(output, names), environment=environment)
+            daemon.load_podman(image, store, _names(output.target, names), environment=environment)
 
 
-def _with(output: Output, names: tuple[reference.Reference, ...]) -> tuple[reference.Reference, ...]:
-    return tuple(dict.fromkeys((reference.parse(output.target), *names)))
+def _names(target: str, tags: tuple[Reference, ...]) -> tuple[Reference, ...]:
+    name = reference.parse(target)
+    return tags if name in tags else (name,)

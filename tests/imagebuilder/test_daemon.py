@@ -52,6 +52,18 @@ def test_docker_has_our_config_digest_and_runs_the_image(
 
 
 @pytest.mark.docker
+def test_an_engine_gets_its_own_name_alone_unless_that_is_one_of_the_tags(
+    tmp_path: Path, docker_environment: dict[str, str], client: DockerClient
+) -> None:
+    made = images.small(tmp_path)
+    output = Output("docker", "mine")
+    for tags in (("shop",), ("shop", "mine")):
+        outputs.deliver(made.image, made.store, output, tags=tags, environment=docker_environment)
+        (image,) = client.images.list()
+        assert sorted(image.tags) == (["mine:latest"] if tags == ("shop",) else ["mine:latest", "shop:latest"])
+
+
+@pytest.mark.docker
 def test_a_process_of_a_running_container_gets_the_stop_signal(
     tmp_path: Path, docker_environment: dict[str, str], client: DockerClient
 ) -> None:
