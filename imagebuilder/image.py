@@ -137,9 +137,9 @@ def _layers(manifest: Document, config: Document) -> tuple[Layer, ...]:
     diff_ids = [Digest(text) for text in config.child("rootfs").texts("diff_ids")]
     if len(stored) != len(diff_ids):
         raise malformed(f"the manifest has {len(stored)} layers, the config {len(diff_ids)}")
-    for place, layer in enumerate(stored):
+    for number, layer in enumerate(stored):
         if layer.media_type not in (LAYER_TAR, LAYER_GZIP, LAYER_ZSTD):
-            raise malformed(f"layer {place} has the media type {layer.media_type[:100]!r}")
+            raise malformed(f"layer {number} has the media type {layer.media_type[:100]!r}")
     steps = [step for step in config.children("history") if step.fields.get("empty_layer") is not True]
     created_by = [step.text("created_by", "") for step in steps] if len(steps) == len(stored) else [""] * len(stored)
     return tuple(map(Layer, stored, diff_ids, created_by))
@@ -162,10 +162,10 @@ def _choose(index: Document, name: str, reference: str) -> Descriptor:
 def _document(place: Place, described: Descriptor, name: str) -> Document:
     if described.size > _LARGEST_DOCUMENT:
         raise malformed(f"the {name} has {described.size} bytes")
-    content_ = b"".join(place.open(described.digest, limit=_LARGEST_DOCUMENT))
-    if len(content_) != described.size:
-        raise malformed(f"the {name} has {len(content_)} bytes and should have {described.size}")
-    return documents.parse(content_, name)
+    text = b"".join(place.open(described.digest, limit=_LARGEST_DOCUMENT))
+    if len(text) != described.size:
+        raise malformed(f"the {name} has {len(text)} bytes and should have {described.size}")
+    return documents.parse(text, name)
 
 
 @dataclass(frozen=True, slots=True)

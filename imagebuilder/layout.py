@@ -64,12 +64,12 @@ def _claim(folder: Path) -> None:
     """Make the folder, or see that it is a layout, an unfinished one, or empty."""
     if folder.exists() and not folder.is_dir():
         raise _not_a_layout(folder, "it is a file")
-    # Not as BlobStore makes them, for its owner alone: an output is as readable as the user's umask says.
     if not (folder / "oci-layout").is_file() and folder.is_dir():
-        others = sorted(path.name for path in folder.iterdir() if path.name not in _OURS)
-        others = [name for name in others if not name.startswith(".partial-")]
+        found = sorted(path.name for path in folder.iterdir())
+        others = [name for name in found if name not in _OURS and not name.startswith(".partial-")]
         if others:
             raise _not_a_layout(folder, f"it holds {others[0]!r}")
+    # BlobStore would make it for its owner alone; an output is as readable as the user's umask says.
     (folder / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
 
 
