@@ -36,7 +36,7 @@ _SHORT = {"-r": "--requirement", "-c": "--constraint", "-e": "--editable", "-i":
 _COMMENT = re.compile(r"(^|\s)#.*$")
 _VCS = re.compile(r"(git|hg|svn|bzr)\+")
 _ADDRESS = re.compile(r"[a-z]+://")
-_PATH = re.compile(r"[.~]|[^;@\[]*/|\S+\.(whl|zip|gz)$")
+_PATH = re.compile(r"[.~]|[^;@\[]*/|[^\s;@]+\.(whl|zip|tar\.gz)$")
 _SERVE = "serve the wheel from a folder with --find-links"
 
 
@@ -223,11 +223,11 @@ def _parse(line: _Line, text: str) -> tuple[str, str]:
     from packaging.requirements import InvalidRequirement, Requirement  # only what is not locked is parsed
     from packaging.utils import canonicalize_name
 
+    if _PATH.match(text):
+        raise _unsupported(line, "a local path", _SERVE)
     try:
         requirement = Requirement(text)
     except InvalidRequirement as error:
-        if _PATH.match(text):
-            raise _unsupported(line, "a local path", _SERVE) from error
         raise _malformed(line, str(error).splitlines()[0]) from error
     if requirement.url:
         _wheel_project(line, requirement.url)

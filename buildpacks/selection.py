@@ -5,7 +5,7 @@ the architecture and the glibc of the base can differ from image to image.
 """
 
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -44,9 +44,10 @@ def select(
 
     try:
         fitting = tuple(tags(interpreter, target))
-        chosen = Pylock.from_dict(_allowed(pylock, hashes)).select(
-            environment=environment(interpreter, target), tags=fitting
-        )
+        packages = pylock.get("packages")
+        if hashes and isinstance(packages, Sequence) and not isinstance(packages, str):
+            pylock = {**pylock, "packages": [_narrowed(package, hashes) for package in packages]}
+        chosen = Pylock.from_dict(pylock).select(environment=environment(interpreter, target), tags=fitting)
         wheels = [_pinned(package, file, frozenset(fitting), urls=urls) for package, file in chosen]
     except PylockValidationError as error:
         raise BuildError(
@@ -54,6 +55,8 @@ def select(
         ) from error
     except PylockSelectError as error:
         raise _no_wheel(str(error)) from error
+    for wheel in wheels:
+        _check_allowed(wheel, hashes)
     return tuple(sorted(wheels, key=lambda wheel: wheel.name))
 
 
@@ -95,36 +98,29 @@ def _platforms(target: Target) -> Iterator[str]:
     yield f"linux_{machine}"
 
 
-def _allowed(pylock: Mapping[str, Json], hashes: Mapping[str, frozenset[str]]) -> Mapping[str, Json]:
-    """Leave out the files whose hash the user does not allow."""
-    packages = pylock.get("packages")
-    if not hashes or not isinstance(packages, list):
-        return pylock
-    return {**pylock, "packages": [_allowed_files(package, hashes) for package in packages]}
-
-
-def _allowed_files(package: Json, hashes: Mapping[str, frozenset[str]]) -> Json:
-    if not isinstance(package, Mapping):
+def _narrowed(package: Json, hashes: Mapping[str, frozenset[str]]) -> Json:
+    """Leave out the wheels that the user does not allow, unless none would be left: then the choice is refused."""
+    wheels = package.get("wheels") if isinstance(package, Mapping) else None
+    if not isinstance(package, Mapping) or isinstance(wheels, str) or not isinstance(wheels, Sequence):
         return package
-    name = str(package.get("name"))
-    wheels, archive = package.get("wheels"), package.get("archive")
-    files = wheels if isinstance(wheels, list) else [archive]
-    if name not in hashes or not any(files):
-        return package
-    kept = [file for file in files if _sha256(file) in hashes[name]]
-    if not kept:
-        raise IntegrityError(
-            f"{name} {package.get('version', '')}: no file has a hash that the requirements allow",
-            details=(f"found {', '.join(sorted(_sha256(file) for file in files))}",),
-            hint=f"check where {name} comes from, then write its sha256 with --hash",
-            code="IB409",
-        )
-    return {**package, "wheels": kept} if wheels else package
+    allowed = hashes.get(str(package.get("name")), frozenset())
+    kept = [wheel for wheel in wheels if _sha256(wheel) in allowed]
+    return {**package, "wheels": kept or wheels}
 
 
 def _sha256(file: Json) -> str:
     hashes = file.get("hashes") if isinstance(file, Mapping) else None
     return f"sha256:{hashes.get('sha256')}" if isinstance(hashes, Mapping) else ""
+
+
+def _check_allowed(wheel: PinnedWheel, hashes: Mapping[str, frozenset[str]]) -> None:
+    if wheel.name in hashes and wheel.source.digest.value not in hashes[wheel.name]:
+        raise IntegrityError(
+            f"{wheel.name} {wheel.version}: no file has a hash that the requirements allow",
+            details=(f"found {wheel.source.digest} for {wheel.source.name}",),
+            hint=f"check where {wheel.name} comes from, then write its sha256 with --hash",
+            code="IB409",
+        )
 
 
 def _pinned(package: "Package", file: object, fitting: "frozenset[Tag]", *, urls: Mapping[str, str]) -> PinnedWheel:

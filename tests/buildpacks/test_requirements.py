@@ -1,0 +1,147 @@
+"""Requirement files: includes, hashes, addresses, and what is refused."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from buildpacks import requirements
+from buildpacks.api import App
+from layers.errors import BuildError
+
+SHA = "sha256:" + "a" * 64
+OTHER = "sha256:" + "b" * 64
+
+
+def app(folder: Path, **files: str) -> App:
+    for name, text in files.items():
+        path = folder / name.replace("__", "/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_suffix(".txt").write_text(text)
+    return App(folder)
+
+
+def read(folder: Path, text: str) -> requirements.Requirements:
+    return requirements.read(app(folder, requirements=text), ("requirements.txt",))
+
+
+def test_included_files_are_read_relative_to_the_file_that_includes_them(tmp_path: Path) -> None:
+    project = app(
+        tmp_path,
+        requirements="-r deps/base.txt\nflask\n",
+        deps__base="-c pins.txt\n--requirement=more.txt\nDjango\n",
+        deps__pins="django==5.2\nunused==1\n",
+        deps__more="-r ../requirements.txt\nclick",
+    )
+    found = requirements.read(project, ("requirements.txt",))
+    assert found.files == ("requirements.txt", "deps/base.txt", "deps/pins.txt", "deps/more.txt")
+    assert found.names == ("click", "django", "flask")
+
+
+def test_reading_tells_the_lock_which_files_were_looked_at(tmp_path: Path) -> None:
+    seen: list[str] = []
+    app(tmp_path, requirements="-r more.txt", more="flask")
+    requirements.read(App(tmp_path, on_read=seen.append), ("requirements.txt",))
+    assert seen == ["requirements.txt", "more.txt"]
+
+
+def test_comments_continued_lines_and_a_byte_order_mark_are_understood(tmp_path: Path) -> None:
+    found = read(
+        tmp_path,
+        "\ufeff# a comment\n\nflask>=3 # why\nfoo[bar]==1.0 \\\n"
+        f"    --hash={SHA} \\\n    --hash {OTHER}\nclick \\\n# ends the line\nlast ; python_version < '4'  \\",
+    )
+    assert found.names == ("click", "flask", "foo", "last")
+    assert found.hashes == {"foo": frozenset({SHA, OTHER})}
+
+
+def test_hashes_come_from_constraints_and_from_addresses_too(tmp_path: Path) -> None:
+    project = app(
+        tmp_path,
+        requirements=f"-c pins.txt\nfoo\nbar @ https://example.com/bar-1.0-py3-none-any.whl#sha256={'b' * 64}",
+        pins=f"foo==1 --hash={SHA}",
+    )
+    found = requirements.read(project, ("requirements.txt",))
+    assert found.hashes == {"foo": frozenset({SHA}), "bar": frozenset({OTHER})}
+    assert found.names == ("bar", "foo")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "foo-bar @ https://${USER}:${TOKEN}@example.com/a/foo_bar-1.0-py3-none-any.whl",
+        "https://${USER}:${TOKEN}@example.com/a/foo_bar-1.0-py3-none-any.whl ; python_version > '3'",
+    ],
+)
+def test_addresses_of_wheels_keep_their_variables_unread(tmp_path: Path, line: str) -> None:
+    found = read(tmp_path, line)
+    assert found.urls == {"foo-bar": "https://${USER}:${TOKEN}@example.com/a/foo_bar-1.0-py3-none-any.whl"}
+
+
+def test_options_are_given_as_written_with_the_line_they_stand_in(tmp_path: Path) -> None:
+    project = app(
+        tmp_path,
+        requirements="-i https://${TOKEN}@a.example/simple\n--no-index\n-r x.txt\n",
+        x="--find-links=wheels\n",
+    )
+    found = [(one.name, one.value, one.place) for one in requirements.options(project, ("requirements.txt",))]
+    assert found == [
+        ("--index-url", "https://${TOKEN}@a.example/simple", "requirements.txt:1"),
+        ("--no-index", "", "requirements.txt:2"),
+        ("--requirement", "x.txt", "requirements.txt:3"),
+        ("--find-links", "wheels", "x.txt:1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("-r missing.txt", "IB401"),
+        ("-c missing.txt", "IB401"),
+        ("flask >= ", "IB402"),
+        ("flask flask", "IB402"),
+        ("flask[", "IB402"),
+        ("--no-such-option", "IB402"),
+        ("--index-url", "IB402"),
+        ("flask --hash", "IB402"),
+        ("flask --upgrade", "IB402"),
+        ('--find-links "open', "IB402"),
+        ("-e .", "IB403"),
+        ("--editable=git+https://example.com/x.git", "IB403"),
+        ("./package", "IB403"),
+        ("package/", "IB403"),
+        (".", "IB403"),
+        ("wheels/x-1.0-py3-none-any.whl", "IB403"),
+        ("x-1.0.tar.gz", "IB403"),
+        ("x @ file:///tmp/x-1.0-py3-none-any.whl", "IB403"),
+        ("git+https://example.com/x.git", "IB403"),
+        ("x @ git+https://example.com/x.git@main", "IB403"),
+        ("https://example.com/x-1.0.tar.gz", "IB403"),
+        ("x @ https://example.com/x-1.0.zip", "IB403"),
+        ("-r https://example.com/requirements.txt", "IB403"),
+        ("x @ https://user:secret@example.com/x-1.0-py3-none-any.whl", "IB403"),
+        ("-r ../outside.txt", "IB404"),
+        ("-r /etc/passwd", "IB404"),
+    ],
+)
+def test_what_cannot_be_read_or_installed_is_refused_with_its_line(tmp_path: Path, line: str, code: str) -> None:
+    with pytest.raises(BuildError) as caught:
+        read(tmp_path, f"# first\nclick\n{line}\n")
+    assert (caught.value.code, caught.value.exit_code) == (code, 4)
+    assert "requirements.txt:3" in caught.value.message
+    assert "secret" not in caught.value.message
+
+
+@given(st.text(st.sampled_from("ab-_.=<>;@#\\ \n'\"[]:/$~!"), max_size=60))
+def test_whatever_stands_in_a_file_it_is_read_or_refused_with_a_hint(
+    tmp_path_factory: pytest.TempPathFactory, text: str
+) -> None:
+    folder = tmp_path_factory.mktemp("app")
+    try:
+        found = read(folder, text)
+    except BuildError as error:
+        assert error.hint
+        assert error.code in ("IB401", "IB402", "IB403", "IB404")
+    else:
+        assert found.files == ("requirements.txt",)
