@@ -1,6 +1,7 @@
 """The build: from the request to the image in its place, one call for each thing that is done."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from buildpacks.api import BuildContext, BuildResult, LayerSpec
 from buildpacks.order import ORDER
@@ -19,20 +20,20 @@ from imagebuilder.progress import Progress
 from imagebuilder.request import BuildRequest
 from imagebuilder.resolve import Plan, resolve
 from imagebuilder.suppliers import Suppliers, suppliers
-from layers import compress, tree
+from layers import compress, scratch, tree
 from layers.errors import BuildError
 
 
 def build(request: BuildRequest, progress: Progress) -> BuildOutcome:
     """Make the image of an application and bring it to every output of the request."""
     cache = Cache(request.cache_dir)
-    with cache.in_use():
+    with cache.in_use(), scratch.folder(cache.root / "scratch") as unpacked:
         supplied = suppliers(request, cache, progress)
         plan = detect(request, progress)
         pins = pinned(request, plan, supplied, progress)
         results = run_buildpacks(request, plan, pins)
         run = run_configuration(request, plan, pins, results)
-        specs = describe_layers(request, pins, results, run, cache)
+        specs = describe_layers(request, pins, results, run, unpacked=unpacked, progress=progress)
         workshop = Workshop(
             cache,
             lambda sources: supplied.fetch(sources, pins.base.snapshot),
@@ -147,7 +148,9 @@ def describe_layers(
     pins: PlatformLock,
     results: Sequence[BuildResult],
     run: RunConfiguration,
-    cache: Cache,
+    *,
+    unpacked: Path,
+    progress: Progress,
 ) -> list[LayerSpec]:
     """List the layers from the bottom up: the base, the buildpacks', the launchers, the application."""
     app = LayerSpec(
@@ -156,7 +159,7 @@ def describe_layers(
         lambda _files: tree.entries(request.source, at=run.working_dir.lstrip("/"), ignored=request.ignored),
     )
     return [
-        *debian.layer_specs(pins.base, store=cache.store),
+        *debian.layer_specs(pins.base, scratch=unpacked, warn=progress.warn),
         *(spec for result in results for spec in result.layers),
         *([launcher_layer(run.processes, pins.interpreter.executable)] if pins.interpreter else []),
         app,
