@@ -1,6 +1,5 @@
 """What maintainer scripts and ldconfig would have made in the root: users, folders, links, bundles, caches."""
 
-import posixpath
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -153,13 +152,11 @@ def _in_folder(root: Root, folder: str, found: Iterable[Entry]) -> Iterator[Libr
     for entry in sorted(found, key=lambda entry: entry.path_bytes):
         real = root.entries.get(root.follow(entry.path))
         library = elf.shared_object(real.content) if real and isinstance(real.content, Stored) else None
-        if real is None or library is None:
+        if library is None:
             continue
-        own = posixpath.basename(entry.path)
-        target = posixpath.basename(real.path)
-        name = library.soname or own
-        if entry.kind is Kind.SYMLINK and target == library.soname:
-            name = own
-        path = f"{folder}/{name}" if root.place(f"{folder.strip('/')}/{name}") in root.entries else f"{folder}/{own}"
-        names.setdefault(name, Library(name, path, library.machine))
+        own = entry.path.rpartition("/")[2]
+        for_compiler = entry.kind is Kind.SYMLINK and own.endswith(".so") and library.soname.startswith(own)
+        name = own if for_compiler or not library.soname else library.soname
+        file_name = name if root.place(f"{folder.strip('/')}/{name}") in root.entries else own
+        names.setdefault(name, Library(name, f"{folder}/{file_name}", library.machine))
     yield from names.values()
