@@ -37,6 +37,7 @@ _COMMENT = re.compile(r"(^|\s)#.*$")
 _VCS = re.compile(r"(git|hg|svn|bzr)\+")
 _ADDRESS = re.compile(r"[a-z]+://")
 _PATH = re.compile(r"[.~]|[^;@\[]*/|[^\s;@]+\.(whl|zip|tar\.gz)$")
+_SECRET_BY_NAME = re.compile(r"([^:]*:)?\$\{[A-Z0-9_]+\}:?")
 _SERVE = "serve the wheel from a folder with --find-links"
 
 
@@ -213,7 +214,7 @@ def _requested(line: _Line) -> Requested:
     name = name or _wheel_project(line, url)
     address, _, fragment = url.partition("#")
     user = urlsplit(url).netloc.rpartition("@")[0]
-    if user and not re.fullmatch(r"(\$\{[A-Z0-9_]+\}:?)+", user):
+    if user and not _SECRET_BY_NAME.fullmatch(user):
         raise _unsupported(line, "an address with a password in it", "write ${NAME} for it, or use a netrc file")
     hashes |= {f"sha256:{part[7:]}" for part in fragment.split("&") if part.startswith("sha256=")}
     return Requested(name, hashes, address, constraint=line.constraint)

@@ -15,7 +15,7 @@ _NAME = r"([A-Za-z0-9][A-Za-z0-9._-]*)"
 _UNKNOWN = re.compile(rf"{_NAME} was not found in the (?:package registry|provided package locations)")
 _NO_VERSION = re.compile(r"there (?:is|are) no versions? of (\S+?)(?: and|,|$)")
 _NO_WHEEL = re.compile(rf"{_NAME}(?:==([^ ,]+))? (?:has|have) no (?:usable )?wheels")
-_NO_PYTHON = re.compile(r"does not satisfy Python(\S+)")
+_NO_PYTHON = re.compile(r"(?:does not satisfy|requires) Python ?([<>=!~]\S+)")
 _REFUSED = re.compile(r"\b(401 Unauthorized|403 Forbidden)\b")
 _ADDRESS = re.compile(r"https?://[^\s`'\")>]+")
 

@@ -30,7 +30,11 @@ def run(
 @functools.cache
 def default_index() -> str:
     """Return the index that uv asks if none is configured, so that resolver and downloads cannot differ in it."""
-    shown = run(["pip", "compile", "--help"], environment={}, folder=Path("/")).stdout
+    return named_default(run(["pip", "compile", "--help"], environment={}, folder=Path("/")).stdout)
+
+
+def named_default(shown: str) -> str:
+    """Find the default index in what uv says of its options; BuildError IB710 if it is not there."""
     found = re.search(r"--default-index\b.*?by\s+default:\s+<(\S+)>", shown, re.DOTALL)
     if not found:
         raise BuildError(
