@@ -3,8 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -29,8 +28,9 @@ class Bug(BuildError):
 
 def main() -> int:
     """Run the command line of this process; SIGINT and SIGTERM end it with 130 and 143."""
-    with _stopped_by_signals():
-        return run(sys.argv[1:])
+    _prepare_streams()
+    _stop_at_signals()
+    return run(sys.argv[1:])
 
 
 def run(argv: Sequence[str], *, commands: "Commands | None" = None) -> int:
@@ -111,8 +111,17 @@ def _close_streams() -> None:
         os.dup2(nothing, stream.fileno())
 
 
-@contextmanager
-def _stopped_by_signals() -> Iterator[None]:
+def _prepare_streams() -> None:
+    """Write paths as they are, bytes that are no text included; write to nothing where a stream is closed."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+        else:
+            stream.reconfigure(encoding="utf-8", errors="surrogateescape")
+
+
+def _stop_at_signals() -> None:
     """Leave in order at the first signal, so that nothing half-written stays; at once at the second."""
 
     def stop(number: int, _frame: FrameType | None) -> None:
@@ -120,5 +129,5 @@ def _stopped_by_signals() -> Iterator[None]:
         raise SystemExit(128 + number)
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-    yield
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and shells leave it for work in the background
+            signal.signal(number, stop)

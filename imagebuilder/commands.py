@@ -11,8 +11,10 @@ from imagebuilder import arguments, config, destinations
 from imagebuilder.cache import Cache
 from imagebuilder.config import Chosen, Configuration
 from imagebuilder.console import Console
+from imagebuilder.display import json_line
+from imagebuilder.outcome import BuildOutcome
 from imagebuilder.progress import Progress
-from layers import canonical
+from imagebuilder.request import BuildRequest
 from layers.blobs import write_file
 from layers.canonical import Json
 from layers.errors import UsageError
@@ -25,19 +27,25 @@ _ROWS = 30  # of a list that `plan` shows
 def build(chosen: Chosen, console: Console) -> int:
     """Build the image. The result is the first output with the digest of the manifest."""
     configuration = config.load(chosen)
-    from imagebuilder import github, report
     from imagebuilder.build import build as build_image
 
     with _progress(console, configuration) as progress:
         outcome = build_image(configuration.request, progress)
-    if path := configuration.request.digest_file:
-        write_file(path, f"{outcome.manifest_digest}\n".encode())
-    if path := configuration.request.metadata_file:
-        write_file(path, canonical.encode(outcome.to_json()))
-    github.publish(outcome, chosen.environment)
-    console.say(report.summary(outcome, seconds=progress.seconds))
-    _result(console, outcome.to_json(), [outcome.reference])
+    publish(outcome, configuration.request, console, seconds=progress.seconds)
     return 0
+
+
+def publish(outcome: BuildOutcome, request: BuildRequest, console: Console, *, seconds: float) -> None:
+    """Tell of a finished build: to files, to the runner of GitHub Actions, to people, and last on stdout."""
+    from imagebuilder import github, report
+
+    if request.digest_file:
+        write_file(request.digest_file, f"{outcome.manifest_digest}\n".encode())
+    if request.metadata_file:
+        write_file(request.metadata_file, f"{json_line(outcome.to_json())}\n".encode())
+    github.publish(outcome, request.environment)
+    console.say(report.summary(outcome, seconds=seconds))
+    _result(console, outcome.to_json(), [outcome.reference])
 
 
 def plan(chosen: Chosen, console: Console) -> int:

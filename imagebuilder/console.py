@@ -2,12 +2,13 @@
 
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 from imagebuilder import text
-from imagebuilder.display import JsonLinesDisplay, PlainDisplay, TerminalDisplay, escape_command
+from imagebuilder.display import JsonLinesDisplay, PlainDisplay, TerminalDisplay, escape_command, json_line
 from imagebuilder.progress import Display, Progress
 from imagebuilder.settings import Values
-from layers import canonical
+from layers.blobs import storage_error
 from layers.canonical import Json
 from layers.errors import BuildError
 
@@ -36,13 +37,18 @@ class Console:
         return Progress(self._display())
 
     def result(self, line: str) -> None:
-        """Write the result, and be sure that it is written."""
-        sys.stdout.write(f"{line}\n")
-        sys.stdout.flush()
+        """Write the result, and be sure that it is written; StorageError IB601 if it cannot be."""
+        try:
+            sys.stdout.write(f"{line}\n")
+            sys.stdout.flush()
+        except BrokenPipeError:  # not an error of ours: who read it has gone
+            raise
+        except OSError as error:
+            raise storage_error(error, Path("stdout")) from error
 
     def result_json(self, document: Json) -> None:
         """Write the result as one document."""
-        self.result(canonical.encode(document).decode("utf-8", "backslashreplace"))
+        self.result(json_line(document))
 
     def say(self, line: str) -> None:
         """Write a line for people, unless it is not wanted."""

@@ -171,8 +171,14 @@ class JsonLinesDisplay:
 
     def write(self, event: dict[str, Json]) -> None:
         """Write one event."""
-        self._stream.write(canonical.encode(event).decode("utf-8", "backslashreplace") + "\n")
+        self._stream.write(json_line(event) + "\n")
         self._stream.flush()
+
+
+def json_line(document: Json) -> str:
+    """Write a document for programs, in one line; bytes of a path that are no UTF-8 become `\\udc…` escapes."""
+    line = canonical.encode(document).decode("utf-8", "surrogateescape")
+    return line.encode("utf-8", "backslashreplace").decode()
 
 
 def escape_command(message: str) -> str:

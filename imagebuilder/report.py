@@ -1,5 +1,6 @@
 """Reports: the documents that commands print, and the same documents as text for people."""
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
 from buildpacks.api import Process, Require, Setting
@@ -116,6 +117,8 @@ def _objects(value: Json) -> bool:
 
 def _cell(key: str, value: Json) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
+        if key == "command":
+            return text.printable(shlex.join(str(word) for word in value))
         return text.printable(", ".join(str(item) for item in value))
     return _scalar(key, value)
 
