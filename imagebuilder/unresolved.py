@@ -70,8 +70,14 @@ def _network(text: str) -> BuildError | None:
         return BuildError(
             f"there is nothing at {address[0]}", hint="check the address in the requirements", code="IB703"
         )
+    if re.search(r"invalid peer certificate|UnknownIssuer", text):
+        return RefusedError(
+            f"{place} refuses: its certificate is not trusted",
+            hint="correct the address, or name the authority's certificate in SSL_CERT_FILE",
+            code="IB705",
+        )
     if re.search(r"Failed to fetch|Request failed|error sending request|timed out", text):
-        cause = re.search(r"dns error|Connection refused|timed out|certificate|\d{3} [A-Z][A-Za-z ]+(?=\))", text)
+        cause = re.search(r"dns error|Connection refused|timed out|\d{3} [A-Z][A-Za-z ]+(?=\))", text)
         return TransientError(
             f"cannot reach {place}: {cause[0] if cause else 'no connection'}",
             hint="check the network, proxy settings and the address, then try again",

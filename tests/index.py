@@ -4,12 +4,15 @@ import base64
 import hashlib
 import io
 import json
+import ssl
+import subprocess
 import threading
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import unquote
 
 from buildpacks.api import Source
@@ -75,7 +78,7 @@ class Index:
     """A running index. `faults` are used up one by one by requests whose path contains the key:
 
     `500`, `429` or any status; `cut` breaks the connection half-way; `wrong` changes a byte; `to:URL` redirects.
-    `seen` holds what was asked: path and headers.
+    `seen` holds what was asked: path and headers. `tls` is a file with a key and its certificate (see `certificate`).
     """
 
     wheels: tuple[Wheel, ...]
@@ -86,6 +89,7 @@ class Index:
     faults: dict[str, list[str]] = field(default_factory=dict)
     seen: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)
     url: str = ""
+    tls: Path | None = None
 
     def asked(self, part: str) -> int:
         """Count the requests whose path contains `part`."""
@@ -125,7 +129,11 @@ def serve(*wheels: Wheel, **settings: object) -> Iterator[Index]:
     index = Index(wheels, **settings)  # type: ignore[arg-type]
     server = ThreadingHTTPServer(("127.0.0.1", 0), lambda *arguments: _Handler(index, *arguments))
     server.daemon_threads = True
-    index.url = f"http://127.0.0.1:{server.server_port}/simple"
+    if index.tls:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(index.tls)
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    index.url = f"{'https' if index.tls else 'http'}://127.0.0.1:{server.server_port}/simple"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
@@ -134,6 +142,17 @@ def serve(*wheels: Wheel, **settings: object) -> Iterator[Index]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def certificate(folder: Path) -> Path:
+    """Make a key and a certificate for loopback that nobody trusts; one file holds both."""
+    file, extensions = folder / "loopback.pem", ("subjectAltName=IP:127.0.0.1", "basicConstraints=critical,CA:FALSE")
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command += ["-subj", "/CN=loopback", "-keyout", str(file), "-out", str(folder / "certificate.pem")]
+    command += [word for extension in extensions for word in ("-addext", extension)]
+    subprocess.run(command, check=True, capture_output=True)
+    file.write_bytes(file.read_bytes() + (folder / "certificate.pem").read_bytes())
+    return file
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -1,6 +1,7 @@
 """Downloads against a loopback index with logins and faults."""
 
 import hashlib
+import shutil
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -251,3 +252,34 @@ def test_many_files_arrive_in_parallel(store: BlobStore) -> None:
         )
     assert len(files) == 24
     assert len(threads) > 1
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    if not shutil.which("openssl"):
+        pytest.skip("openssl is not installed")
+    return index.certificate(tmp_path)
+
+
+def test_a_certificate_that_nobody_trusts_is_ib705_until_it_is_named_or_its_host_trusted(
+    store: BlobStore, certificate: Path
+) -> None:
+    with index.serve(FLASK, CLICK, tls=certificate) as served:
+        plain = downloader(served.url)
+        with pytest.raises(RefusedError) as caught:
+            plain.fetch_all([FLASK.source], store)
+        named = replace(plain, index=replace(plain.index, certificate=str(certificate)))
+        trusted = replace(plain, index=replace(plain.index, trusted_hosts=("127.0.0.1",)))
+        assert named.fetch_all([FLASK.source], store)
+        assert trusted.fetch_all([CLICK.source], store)
+    assert (caught.value.code, caught.value.exit_code) == ("IB705", 5)
+
+
+def test_an_address_with_tls_is_never_left_for_one_without(store: BlobStore, certificate: Path) -> None:
+    with index.serve(FLASK) as other, index.serve(FLASK, tls=certificate) as served:
+        served.faults["/files/"] = [f"to:{other.url.replace('simple', 'files')}/{FLASK.filename}"]
+        asks = downloader(served.url)
+        with pytest.raises(RefusedError) as caught:
+            replace(asks, index=replace(asks.index, certificate=str(certificate))).fetch_all([FLASK.source], store)
+        assert other.seen == []
+    assert caught.value.code == "IB705"

@@ -1,8 +1,10 @@
 """Resolution by the real uv against a loopback index."""
 
 import os
+import shutil
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -204,6 +206,24 @@ def test_offline_uses_folders_and_says_ib700_for_the_rest(tmp_path: Path) -> Non
     with pytest.raises(BuildError) as caught:
         pin(tmp_path, "till", resolver(tmp_path, "http://127.0.0.1:9/simple", offline=True))
     assert (caught.value.code, caught.value.exit_code) == ("IB700", 4)
+
+
+def test_certificates_and_trusted_hosts_count_for_uv_too(tmp_path: Path) -> None:
+    if not shutil.which("openssl"):
+        pytest.skip("openssl is not installed")
+    certificate = index.certificate(tmp_path)
+    with index.serve(*WHEELS, tls=certificate) as served:
+        plain = resolver(tmp_path, served.url)
+        settings = plain.downloader.index
+        for trusting in (
+            replace(settings, certificate=str(certificate)),
+            replace(settings, trusted_hosts=(served.url.split("/")[2],)),
+        ):
+            trusts = replace(plain, downloader=replace(plain.downloader, index=trusting))
+            assert pin(tmp_path, "till", trusts)
+        with pytest.raises(BuildError) as caught:
+            pin(tmp_path, "card", plain)
+    assert (caught.value.code, caught.value.exit_code) == ("IB705", 5)
 
 
 def test_a_cache_that_cannot_be_written_is_ib601(tmp_path: Path) -> None:
