@@ -25,8 +25,9 @@ _OCTAL = re.compile(rb" *([0-7]+)[ \0]*|[ \0]*")
 _DECIMAL = re.compile(rb"[0-9]{1,18}")
 _PAX_RECORD = re.compile(rb"([1-9][0-9]{0,4}) ([^=\0]+)=")
 _KINDS = {b"\0": Kind.FILE, **{kind.value: kind for kind in Kind}}
-# Facts of the machine where the archive was made, and extended attributes, which no Entry has.
-_IGNORED = re.compile(r"[amc]time|[ug]name|comment|SCHILY\..*|LIBARCHIVE\..*")
+# Facts of the machine where the archive was made; extended attributes, which no Entry has; how names are to be read,
+# which here is always: as bytes.
+_IGNORED = re.compile(r"[amc]time|[ug]name|comment|hdrcharset|SCHILY\..*|LIBARCHIVE\..*")
 
 
 class Stream(Protocol):
