@@ -1,0 +1,248 @@
+import itertools
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from buildpacks.api import App, Buildpack, BuildPlan, Element, Fail, Order, Require
+from imagebuilder.resolve import resolve
+from layers.errors import DetectionError
+from tests import apps
+
+# Everything is ignored, so this application has no files.
+NOWHERE = App(Path("/"), ignored=lambda _path: True)
+
+
+def buildpack(id_: str, answer: BuildPlan | Fail) -> Buildpack:
+    return Buildpack(id_, lambda _app: answer)
+
+
+def plan(provides: str = "", requires: str = "", *alternatives: BuildPlan) -> BuildPlan:
+    return BuildPlan(tuple(provides.split()), tuple(Require(name) for name in requires.split()), alternatives)
+
+
+def group(*elements: tuple[str, BuildPlan | Fail] | tuple[str, BuildPlan | Fail, str]) -> tuple[Element, ...]:
+    return tuple(Element(buildpack(element[0], element[1]), len(element) == 3) for element in elements)
+
+
+def chosen(order: Order) -> list[str]:
+    try:
+        return [step.buildpack.id for step in resolve(order, NOWHERE).steps]
+    except DetectionError:
+        return []
+
+
+OPTIONAL = "optional"
+CASES = {
+    "one that needs nothing": (group(("a", plan())), ["a"]),
+    "all required ones have to pass": (group(("a", plan()), ("b", Fail("no b"))), []),
+    "an optional one may fail": (group(("a", plan()), ("b", Fail("no b"), OPTIONAL)), ["a"]),
+    "a group of failed optional ones is none": (group(("a", Fail("no a"), OPTIONAL)), []),
+    "a require is met from before": (group(("a", plan("x")), ("b", plan("", "x"))), ["a", "b"]),
+    "a require is not met from behind": (group(("a", plan("", "x")), ("b", plan("x"))), []),
+    "a buildpack may provide for itself": (group(("a", plan("x", "x"))), ["a"]),
+    "an unused provide fails": (group(("a", plan("x"))), []),
+    "a second provide after the last require is unused": (
+        group(("a", plan("x")), ("b", plan("", "x")), ("c", plan("x"))),
+        [],
+    ),
+    "two provide for one require": (group(("a", plan("x")), ("b", plan("x")), ("c", plan("", "x"))), ["a", "b", "c"]),
+    "an optional one with an unmet require is left out": (
+        group(("a", plan()), ("b", plan("", "x"), OPTIONAL)),
+        ["a"],
+    ),
+    "an optional one with an unused provide is left out": (group(("a", plan("x"), OPTIONAL), ("b", plan())), ["b"]),
+    "leaving one out takes others along": (
+        group(
+            ("a", plan("x"), OPTIONAL), ("b", plan("y", "x"), OPTIONAL), ("c", plan("", "z"), OPTIONAL), ("d", plan())
+        ),
+        ["d"],
+    ),
+    "leaving one out can make a required one fail": (
+        group(("a", plan("x")), ("b", plan("", "x y"), OPTIONAL)),
+        [],
+    ),
+    "the second alternative is taken when the first does not work": (
+        group(("a", plan("x")), ("b", plan("", "y", plan("", "x")))),
+        ["a", "b"],
+    ),
+    "an optional one is left out only after its last alternative": (
+        group(("a", plan("x"), OPTIONAL), ("b", plan("", "y", plan("", "x")), OPTIONAL)),
+        ["a", "b"],
+    ),
+    "the same buildpack twice counts once": (group(("a", plan("x", "x")), ("a", plan("x", "x"))), ["a"]),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_group_resolves_as_the_specification_says(case: str) -> None:
+    elements, expected = CASES[case]
+    assert chosen((elements,)) == expected
+
+
+def rfc_0001(present: set[str]) -> Order:
+    """Return the buildpacks and groups of Paketo's RFC 0001, in an application that has these files."""
+
+    def needs(file: str, answer: BuildPlan) -> BuildPlan | Fail:
+        return answer if file in present else Fail(f"no {file}")
+
+    start = plan("", "cpython", plan("", "cpython site-packages"), plan("", "conda-environment"))
+    packs = {
+        "cpython": plan("cpython"),
+        "pip": plan("pip", "cpython"),
+        "pip-install": needs("requirements.txt", plan("site-packages", "cpython pip")),
+        "pipenv": plan("pipenv", "cpython pip"),
+        "pipenv-install": needs("Pipfile", plan("site-packages", "cpython pipenv")),
+        "miniconda": plan("conda"),
+        "conda-env-update": needs("environment.yml", plan("conda-environment", "conda")),
+        "python-start": start,
+    }
+    procfile = Element(buildpack("procfile", needs("Procfile", plan("procfile", "procfile"))), optional=True)
+    groups = (
+        "cpython pip pipenv pipenv-install python-start",
+        "cpython pip pip-install python-start",
+        "miniconda conda-env-update python-start",
+        "cpython python-start",
+    )
+    return tuple((*(Element(buildpack(name, packs[name])) for name in ids.split()), procfile) for ids in groups)
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ("Pipfile requirements.txt", "cpython pip pipenv pipenv-install python-start"),
+        ("requirements.txt environment.yml", "cpython pip pip-install python-start"),
+        ("environment.yml", "miniconda conda-env-update python-start"),
+        ("environment.yml Procfile", "miniconda conda-env-update python-start procfile"),
+        ("", "cpython python-start"),
+        ("Procfile", "cpython python-start procfile"),
+    ],
+)
+def test_the_groups_of_rfc_0001_resolve_as_it_says(files: str, expected: str) -> None:
+    assert chosen(rfc_0001(set(files.split()))) == expected.split()
+
+
+def test_the_leftmost_alternatives_change_last() -> None:
+    seen = plan("x1 y1", "", plan("x1 y2"), plan("x2 y1"), plan("x2 y2"))
+    picky = plan("", "x2 y1", plan("", "x1 y2"))
+    found = resolve((group(("a", seen), ("b", picky)),), NOWHERE)
+    assert [require.name for step in found.steps for require in step.requires] == ["x1", "y2"]
+
+
+def test_a_step_is_asked_for_what_it_is_the_first_to_provide() -> None:
+    early, late = Require("x", build=True), Require("x", launch=True, version="3")
+    order = (
+        group(
+            ("a", BuildPlan(provides=("x",))),
+            ("b", BuildPlan(provides=("x",), requires=(early,))),
+            ("c", BuildPlan(requires=(late,))),
+        ),
+    )
+    steps = resolve(order, NOWHERE).steps
+    assert [step.requires for step in steps] == [(early, late), (), ()]
+
+
+def test_detect_runs_once_for_all_groups_and_not_for_groups_behind_the_one_that_fits() -> None:
+    calls: list[str] = []
+
+    def counted(id_: str, answer: BuildPlan | Fail) -> Element:
+        return Element(Buildpack(id_, lambda _app: (calls.append(id_), answer)[1]))
+
+    shared, never = counted("shared", plan()), counted("never", plan())
+    resolve(((shared, counted("a", Fail("no a"))), (shared,), (never,)), NOWHERE)
+    assert calls == ["shared", "a"]
+
+
+def test_groups_that_were_passed_over_are_named_with_reasons() -> None:
+    first = group(("a", Fail("no a")), ("b", Fail("no b"), OPTIONAL), ("c", Fail("no c")))
+    second = group(("d", plan("x")))
+    found = resolve((first, second, group(("e", plan()))), NOWHERE)
+    assert [(each.group, each.reasons) for each in found.passed_over] == [
+        (("a", "b", "c"), ("a: no a", "c: no c")),
+        (("d",), ("what its buildpacks provide is not what they require",)),
+    ]
+
+
+def test_nothing_detected_lists_what_was_looked_for_once(tmp_path: Path) -> None:
+    order = (group(("a", Fail("no a.txt"))), group(("a", Fail("no a.txt")), ("b", Fail("no b.txt"))))
+    with pytest.raises(DetectionError, match="there is no file for an image") as caught:
+        resolve(order, apps.make(tmp_path, {}))
+    assert (caught.value.code, caught.value.exit_code) == ("IB300", 3)
+    assert caught.value.details == ("a: no a.txt", "b: no b.txt")
+    with pytest.raises(DetectionError, match="no buildpack fits"):
+        resolve(order, apps.make(tmp_path, {"README": ""}))
+
+
+# What follows states the rules again, in the form in which the lifecycle keeps its books, to compare with.
+
+
+@dataclass
+class Book:
+    extra: list[int] = field(default_factory=list)
+    providers: list[int] = field(default_factory=list)
+    early: list[int] = field(default_factory=list)
+
+
+Trial = list[tuple[int, BuildPlan, bool]]
+
+
+def lifecycle_trial(trial: Trial) -> Trial | None:
+    while True:
+        books: dict[str, Book] = {}
+        for index, answer, _ in trial:
+            for name in answer.provides:
+                books.setdefault(name, Book()).extra.append(index)
+            for require in answer.requires:
+                book = books.setdefault(require.name, Book())
+                book.providers += book.extra
+                book.extra = []
+                if not book.providers:
+                    book.early.append(index)
+        wrong = {index for book in books.values() for index in (*book.early, *book.extra)}
+        if not wrong:
+            return trial or None
+        if any(not optional for index, _, optional in trial if index in wrong):
+            return None
+        removed = min(wrong)
+        trial = [item for item in trial if item[0] != removed]
+
+
+def lifecycle(order: Order) -> list[str]:
+    for elements in order:
+        answers = [element.buildpack.detect(NOWHERE) for element in elements]
+        if any(isinstance(a, Fail) and not e.optional for a, e in zip(answers, elements, strict=True)):
+            continue
+        offers = []
+        for index, (answer, element) in enumerate(zip(answers, elements, strict=True)):
+            if isinstance(answer, BuildPlan):
+                plans = [answer, *answer.alternatives]
+                offers.append([(index, p, element.optional and n == len(plans) - 1) for n, p in enumerate(plans)])
+        for trial in itertools.product(*offers):
+            if found := lifecycle_trial(list(trial)):
+                return [elements[index].buildpack.id for index, _, _ in found]
+    return []
+
+
+names = st.lists(st.sampled_from("xyz"), max_size=2, unique=True).map(" ".join)
+plans = st.builds(plan, names, names)
+answers = st.one_of(
+    st.builds(lambda first, more: plan(" ".join(first.provides), " ".join(r.name for r in first.requires), *more),
+              plans, st.lists(plans, max_size=2)),
+    st.just(Fail("no")),
+)  # fmt: skip
+elements = st.tuples(answers, st.booleans())
+orders = st.lists(st.lists(elements, min_size=1, max_size=5), min_size=1, max_size=3)
+
+
+@settings(max_examples=400, deadline=None)
+@given(orders)
+def test_any_order_resolves_as_the_lifecycle_does(drawn: list[list[tuple[BuildPlan | Fail, bool]]]) -> None:
+    order = tuple(
+        tuple(
+            Element(buildpack(f"{number}.{index}", answer), optional) for index, (answer, optional) in enumerate(listed)
+        )
+        for number, listed in enumerate(drawn)
+    )
+    assert chosen(order) == lifecycle(order)
