@@ -37,6 +37,7 @@ _COMMENT = re.compile(r"(^|\s)#.*$")
 _VCS = re.compile(r"(git|hg|svn|bzr)\+")
 _ADDRESS = re.compile(r"[a-z]+://")
 _PATH = re.compile(r"[.~]|[^;@\[]*/|[^\s;@]+\.(whl|zip|tar\.gz)$")
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _SECRET_BY_NAME = re.compile(r"([^:]*:)?\$\{[A-Z0-9_]+\}:?")
 _SERVE = "serve the wheel from a folder with --find-links"
 
@@ -217,6 +218,8 @@ def _requested(line: _Line) -> Requested:
     if user and not _SECRET_BY_NAME.fullmatch(user):
         raise _unsupported(line, "an address with a password in it", "write ${NAME} for it, or use a netrc file")
     hashes |= {f"sha256:{part[7:]}" for part in fragment.split("&") if part.startswith("sha256=")}
+    if not hashes and urlsplit(url).scheme == "http" and urlsplit(url).hostname not in _LOOPBACK:
+        raise _unsupported(line, "an address without TLS", "use https, or add #sha256=… to the address")
     return Requested(name, hashes, address, constraint=line.constraint)
 
 

@@ -4,18 +4,22 @@ A lock holds no addresses: a wheel is looked for on every configured index, a De
 the snapshot archive. Which of them answered cannot matter, because the hash decides.
 """
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from buildpacks.api import Files, Source
-from imagebuilder import simple, uv_program
+from imagebuilder import uv_program
 from imagebuilder.index import IndexSettings, Place, expand
-from imagebuilder.simple import IndexFile
 from imagebuilder.web import Web, credentials_of, host, local_path, origin
 from layers.blobs import BlobStore
 from layers.digest import Digest
 from layers.errors import BuildError, IntegrityError, RefusedError, StorageError, TransientError
+
+if TYPE_CHECKING:
+    from imagebuilder.simple import IndexFile
 
 _PAGE_LIMIT = 64 << 20
 _FILE_LIMIT = 16 << 30
@@ -55,22 +59,14 @@ class Downloader:
         has other bytes everywhere, and what `web.Web.read` raises.
         """
         wanted = {source.digest: source for source in sources}
-        missing = [source for source in wanted.values() if not _is_whole(store, source.digest)]
-        absent = []
-        with self.web() as web, ThreadPoolExecutor(max(1, workers)) as pool:
-            running = [(one, pool.submit(self._fetch, web, one, store, on_progress)) for one in missing]
-            try:
-                for source, download in running:
-                    if not download.result():
-                        absent.append(source)
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-        if absent:
-            raise _not_in_cache(absent)
+        with ThreadPoolExecutor(max(1, workers)) as pool:
+            whole = pool.map(functools.partial(_is_whole, store), wanted)
+            missing = [source for source, there in zip(wanted.values(), whole, strict=True) if not there]
+            if missing:
+                self._fetch_missing(missing, store, pool=pool, on_progress=on_progress)
         return {digest: store.path(digest) for digest in wanted}
 
-    def files(self, project: str) -> tuple[IndexFile, ...]:
+    def files(self, project: str) -> tuple["IndexFile", ...]:
         """List what the indexes and pages of links offer for a project; those that cannot be asked offer nothing."""
         found: list[IndexFile] = []
         with self.web() as web:
@@ -93,6 +89,20 @@ class Downloader:
             backoff_s=self.backoff_s,
         )
 
+    def _fetch_missing(
+        self, missing: Sequence[Source], store: BlobStore, *, pool: ThreadPoolExecutor, on_progress: Progress
+    ) -> None:
+        with self.web() as web:
+            running = [pool.submit(self._fetch, web, one, store, on_progress) for one in missing]
+            try:
+                absent = [source for source, one in zip(missing, running, strict=True) if not one.result()]
+            except BaseException:
+                web.cancel()
+                pool.shutdown(cancel_futures=True)
+                raise
+        if absent:
+            raise _not_in_cache(absent)
+
     def _fetch(self, web: Web, source: Source, store: BlobStore, on_progress: Progress) -> bool:
         """Bring one file into the store; say False if it is not here and we are offline."""
         failures: list[BuildError] = []
@@ -112,7 +122,7 @@ class Downloader:
                     raise failure
         if self.offline:
             return False
-        raise self._nowhere(source)
+        raise failures[0] if source.kind == "url" else self._nowhere(source)
 
     def _addresses(self, web: Web, source: Source, failures: list[BuildError]) -> Iterator[str]:
         match source.kind:
@@ -179,8 +189,10 @@ def _offers(web: Web, place: Place, source: Source, *, is_index: bool) -> list[s
     return fitting
 
 
-def _listed(web: Web, place: Place, project: str) -> tuple[IndexFile, ...]:
+def _listed(web: Web, place: Place, project: str) -> tuple["IndexFile", ...]:
     """Read a page of links, or the page of a project; a project that an index does not know has no files."""
+    from imagebuilder import simple  # a build that downloads nothing reads no pages
+
     address = f"{place.url.rstrip('/')}/{project}/" if project else place.url
     folder = local_path(address)
     if folder and folder.is_dir():

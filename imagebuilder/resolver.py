@@ -5,7 +5,6 @@ reach it through its environment, never through its arguments, which every user 
 """
 
 import sys
-import tempfile  # noqa: TID251 old pins reach uv, and new ones us, in a file whose name nobody keeps
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +50,8 @@ class UvResolver:
         Raises what `requirements.read` raises for lines that uv is not to see, and what `unresolved` makes of uv's
         explanation if there is no solution.
         """
+        import tempfile  # noqa: TID251 old pins reach uv, and new ones us, in a file whose name nobody keeps
+
         asked = requirement_files.read(app, requirements)
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -63,8 +64,8 @@ class UvResolver:
                     environment=self._environment(),
                     folder=app.root,
                 )
-                if ran.returncode:
-                    raise unresolved(ran.stderr, interpreter, target, downloader=self.downloader)
+                if ran.code:
+                    raise unresolved(ran.errors, interpreter, target, downloader=self.downloader)
                 document = tomli.loads(pins.read_text())
         except OSError as error:
             raise storage_error(error, self.folder) from error

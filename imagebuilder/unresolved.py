@@ -20,9 +20,9 @@ _REFUSED = re.compile(r"\b(401 Unauthorized|403 Forbidden)\b")
 _ADDRESS = re.compile(r"https?://[^\s`'\")>]+")
 
 
-def unresolved(stderr: str, interpreter: Interpreter, target: Target, *, downloader: Downloader) -> BuildError:
+def unresolved(errors: str, interpreter: Interpreter, target: Target, *, downloader: Downloader) -> BuildError:
     """Say what uv's explanation means. `downloader` is asked what files there are, if none of them fits."""
-    text = " ".join(without_credentials(stderr).split())
+    text = " ".join(without_credentials(errors).split())
     for explain in (_network, _missing, _no_python):
         if error := explain(text):
             return error

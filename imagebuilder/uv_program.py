@@ -2,20 +2,29 @@
 
 import functools
 import re
-import subprocess  # noqa: TID251 uv's resolver is a program, not a library
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from layers.errors import BuildError
 
 
-def run(
-    arguments: Sequence[str], *, environment: Mapping[str, str], folder: Path
-) -> "subprocess.CompletedProcess[str]":
-    """Run uv in a folder with exactly this environment and return what it wrote."""
-    import uv  # only what is not locked is resolved
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How a run ended: exit code, and what was written to stdout and stderr."""
 
-    return subprocess.run(
+    code: int
+    output: str
+    errors: str
+
+
+def run(arguments: Sequence[str], *, environment: Mapping[str, str], folder: Path) -> Ran:
+    """Run uv in a folder with exactly this environment."""
+    import subprocess  # noqa: TID251 uv's resolver is a program, not a library; a build that is locked does not run it
+
+    import uv
+
+    ran = subprocess.run(
         [uv.find_uv_bin(), *arguments],
         env=dict(environment),
         cwd=folder,
@@ -25,12 +34,13 @@ def run(
         errors="replace",
         check=False,
     )
+    return Ran(ran.returncode, ran.stdout, ran.stderr)
 
 
 @functools.cache
 def default_index() -> str:
     """Return the index that uv asks if none is configured, so that resolver and downloads cannot differ in it."""
-    return named_default(run(["pip", "compile", "--help"], environment={}, folder=Path("/")).stdout)
+    return named_default(run(["pip", "compile", "--help"], environment={}, folder=Path("/")).output)
 
 
 def named_default(shown: str) -> str:

@@ -6,6 +6,7 @@ Answers are errors of ours, so that nothing above knows of HTTP: 401 and 403 are
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,6 +45,7 @@ class Web:
         self._offline = offline
         self._backoff_s = backoff_s
         self._session = _session() if not offline else None
+        self._cancelled = threading.Event()
 
     def __enter__(self) -> "Web":
         return self
@@ -51,6 +53,10 @@ class Web:
     def __exit__(self, *_error: object) -> None:
         if self._session:
             self._session.close()
+
+    def cancel(self) -> None:
+        """End whatever other threads are reading, with CancelledError."""
+        self._cancelled.set()
 
     def get(self, url: str, *, limit: int, accept: str = "*/*") -> bytes:
         """Return a small document."""
@@ -68,13 +74,14 @@ class Web:
             return
         received = _Received(sink, limit, url)
         for retry in range(_RETRIES + 1):
+            if self._cancelled.is_set():
+                raise CancelledError
             try:
                 self._read_once(url, received, accept)
             except _MayPassError as error:
                 if retry == _RETRIES:
                     raise _unreachable(url, error.reason) from error
-                # The wait ends early for nobody; an Event is a sleep without a clock.
-                threading.Event().wait(min(error.wait_s or self._backoff_s * 2**retry, _LONGEST_WAIT_S))
+                self._cancelled.wait(min(error.wait_s or self._backoff_s * 2**retry, _LONGEST_WAIT_S))
             else:
                 return
 
@@ -88,6 +95,8 @@ class Web:
             # A server that ignores Range begins again: what is known already is passed over.
             received.skip = 0 if response.status_code == requests.codes.partial_content else received.size
             for chunk in response.iter_content(_CHUNK):
+                if self._cancelled.is_set():
+                    raise CancelledError
                 received.take(chunk)
 
     @contextmanager

@@ -122,6 +122,7 @@ def test_options_are_given_as_written_with_the_line_they_stand_in(tmp_path: Path
         ("-r https://example.com/requirements.txt", "IB403"),
         ("x @ https://user:secret@example.com/x-1.0-py3-none-any.whl", "IB403"),
         ("x @ https://${USER}:secret@example.com/x-1.0-py3-none-any.whl", "IB403"),
+        ("http://example.com/x-1.0-py3-none-any.whl", "IB403"),
         ("-r ../outside.txt", "IB404"),
         ("-r /etc/passwd", "IB404"),
     ],

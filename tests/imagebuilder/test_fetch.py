@@ -240,6 +240,19 @@ def test_a_full_or_read_only_store_is_reported_as_such_and_not_as_a_bad_index(tm
     assert caught.value.code == "IB601"
 
 
+def test_when_one_file_fails_the_others_are_given_up_and_leave_nothing(store: BlobStore) -> None:
+    large = index.wheel("large", files={"x": hashlib.shake_256(b"x").digest(32 << 20)})
+    with index.serve(FLASK, large, faults={"flask": ["403"] * 9}) as served, pytest.raises(RefusedError):
+        downloader(served.url).fetch_all([FLASK.source, large.source], store, workers=2)
+    assert [name for name in blobs(store) if name != large.sha256] == []
+
+
+def test_a_direct_address_that_is_gone_is_named_ib703(store: BlobStore) -> None:
+    with index.serve(CLICK) as served, pytest.raises(BuildError, match="files/gone") as caught:
+        downloader().fetch_all([replace(CLICK.source, kind="url", locator=f"{served.url}/../files/gone.whl")], store)
+    assert caught.value.code == "IB703"
+
+
 def test_many_files_arrive_in_parallel(store: BlobStore) -> None:
     wheels = [index.wheel(f"package-{number}") for number in range(24)]
     threads: set[int] = set()
