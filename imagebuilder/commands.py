@@ -101,11 +101,12 @@ def inspect(chosen: Chosen, console: Console) -> int:
 
     stored = open_image(chosen.argument)
     document = stored.to_json()
-    if chosen.values.on("layers"):
-        document = {"layers": document["layers"]}
+    shown = {**document, "layers": [report.layer(layer) for layer in stored.image.layers]}
     if chosen.values.on("files"):
-        document = {"layers": [report.files(layer, stored.files(layer)) for layer in stored.image.layers]}
-    _result(console, document, report.lines(document))
+        document = shown = {"layers": [report.files(layer, stored.files(layer)) for layer in stored.image.layers]}
+    elif chosen.values.on("layers"):
+        document = shown = {"layers": document["layers"]}
+    _result(console, document, report.lines(shown))
     return 0
 
 

@@ -1,7 +1,7 @@
 """The console: the result goes to stdout, everything else to stderr, in the form that is wanted there."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from imagebuilder import text
@@ -50,10 +50,10 @@ class Console:
         """Write the result as one document."""
         self.result(json_line(document))
 
-    def say(self, line: str) -> None:
-        """Write a line for people, unless it is not wanted."""
+    def say(self, lines: Iterable[str]) -> None:
+        """Write lines for people, unless they are not wanted."""
         if self.mode in ("tty", "plain"):
-            sys.stderr.write(f"{line}\n")
+            sys.stderr.writelines(f"{line}\n" for line in lines)
             sys.stderr.flush()
 
     def error(self, error: BuildError) -> None:

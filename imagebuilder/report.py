@@ -49,11 +49,16 @@ def _require(require: Require) -> str:
     return f"{require.name} {require.version} ({require.version_source})" if require.version else require.name
 
 
-def files(layer: Layer, members: Iterable[Member]) -> dict[str, Json]:
+def layer(found: Layer) -> dict[str, Json]:
+    """Describe a layer in as many columns as a terminal has."""
+    return {"size": found.descriptor.size, "digest": found.descriptor.digest.value, "created_by": found.created_by}
+
+
+def files(found: Layer, members: Iterable[Member]) -> dict[str, Json]:
     """Describe what a layer holds."""
     return {
-        "digest": layer.descriptor.digest.value,
-        "created_by": layer.created_by,
+        "digest": found.descriptor.digest.value,
+        "created_by": found.created_by,
         "files": [
             {
                 "mode": f"{member.mode:04o}",
@@ -72,13 +77,11 @@ def usage(found: Usage, place: str) -> dict[str, Json]:
     return {"cache": place, "blobs": found.blobs, "size": found.size, "results": found.results}
 
 
-def summary(outcome: BuildOutcome, *, seconds: float) -> str:
-    """Say in one line what a build came to."""
+def summary(outcome: BuildOutcome, *, seconds: float) -> list[str]:
+    """Say what a build came to, below the lines of its steps."""
     cached = sum(layer.cached for layer in outcome.layers)
-    return (
-        f"{text.duration(seconds)} · {text.size(outcome.size)} in {len(outcome.layers)} layers, {cached} cached · "
-        f"{outcome.platform} · config {outcome.config_digest}"
-    )
+    made = f"{text.size(outcome.size)} in {len(outcome.layers)} layers, {cached} cached, {outcome.platform}"
+    return [f"  done        {made}  {text.duration(seconds)}", f"  config      {outcome.config_digest}"]
 
 
 def lines(document: Mapping[str, Json], *, most: int = 0) -> list[str]:

@@ -10,13 +10,14 @@ import jsonschema
 import pytest
 import tomli
 
-from imagebuilder import cli, commands, config
+from imagebuilder import cli, commands, config, layout
 from imagebuilder.config import Chosen
 from imagebuilder.console import Console
 from imagebuilder.options import COMMANDS, OPTIONS, options_of
 from imagebuilder.outcome import BuildOutcome, LayerOutcome
 from layers.descriptor import Platform
 from layers.digest import Digest
+from tests import images
 
 
 @pytest.fixture(autouse=True)
@@ -86,6 +87,35 @@ def test_lock_check_has_a_verdict(app: Path, capsys: pytest.CaptureFixture[str])
 def test_an_image_that_is_not_there_cannot_be_inspected(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["inspect", "archive:nowhere.tar"]) == 2
     assert "error[IB655]" in capsys.readouterr().err
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> str:
+    made = images.small(tmp_path / "store")
+    layout.write_layout(made.image, made.store, tmp_path / "shop.oci", names=["latest"])
+    return f"oci:{tmp_path}/shop.oci"
+
+
+def test_inspect_names_digests_apart_and_shows_what_starts(image: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["inspect", image, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["reference"] == f"{image}@{document['manifest_digest']}"
+    assert document["config_digest"] != document["manifest_digest"]
+    assert cli.run(["inspect", image]) == 0
+    out = capsys.readouterr().out
+    for shown in (document["manifest_digest"], document["config_digest"], document["layers"][0]["digest"], "gunicorn"):
+        assert shown in out
+
+
+def test_inspect_shows_layers_and_files_alone(image: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["inspect", image, "--layers", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert list(document) == ["layers"]
+    assert all(layer["diff_id"].startswith("sha256:") for layer in document["layers"])
+    assert cli.run(["inspect", image, "--files"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["0777", "0:0", "0", "B", "bin", "usr/bin"] in rows
+    assert ["0644", "0:0", "3", "B", "workspace/greeting"] in rows
 
 
 def test_the_cache_is_shown_pruned_and_verified(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -176,7 +206,7 @@ def test_the_result_of_a_build_is_one_line(app: Path, capsys: pytest.CaptureFixt
     assert build(app) == 0
     out, err = capsys.readouterr()
     assert out == f"oci:dist/shop.oci@sha256:{'a' * 64}\n"
-    assert err.startswith("1.0 s · 3 B in 1 layers, 0 cached · linux/amd64 · config sha256:bbbb")
+    assert err.startswith("  done        3 B in 1 layers, 0 cached, linux/amd64  1.0 s\n  config      sha256:bbbb")
     assert build(app, "-q") == 0
     assert capsys.readouterr() == (out, "")
 

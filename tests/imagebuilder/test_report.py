@@ -53,10 +53,9 @@ def test_the_digests_of_a_build_have_different_names() -> None:
     assert encode(document)
 
 
-def test_the_summary_of_a_build_is_one_line() -> None:
-    assert report.summary(outcome(), seconds=2.1) == (
-        f"2.1 s · 12.1 MB in 2 layers, 1 cached · linux/amd64 · config {B}"
-    )
+def test_the_summary_of_a_build_continues_the_lines_of_its_steps() -> None:
+    lines = report.summary(outcome(), seconds=2.1)
+    assert lines == ["  done        12.1 MB in 2 layers, 1 cached, linux/amd64  2.1 s", f"  config      {B}"]
 
 
 def test_a_plan_says_what_decided_and_why() -> None:
