@@ -177,10 +177,6 @@ def _download(web: Web, source: Source, store: BlobStore, *, url: str, on_progre
 
 def _offers(web: Web, place: Place, source: Source, *, is_index: bool) -> list[str]:
     """Return the addresses in a place that may be the file: those with its hash, or with its name and no hash."""
-    folder = None if is_index else local_path(place.url)
-    if folder and folder.is_dir():
-        path = folder / source.name
-        return [str(path)] if path.is_file() else []
     listed = _listed(web, place, source.locator if is_index else "")
     fitting = [file.url for file in listed if file.sha256 == source.digest.hex]
     fitting += [file.url for file in listed if file.name == source.name and not file.sha256]
@@ -190,12 +186,14 @@ def _offers(web: Web, place: Place, source: Source, *, is_index: bool) -> list[s
 
 
 def _listed(web: Web, place: Place, project: str) -> tuple["IndexFile", ...]:
-    """Read a page of links, or the page of a project; a project that an index does not know has no files."""
+    """Read a folder, a page of links, or the page of a project; an unknown project has no files."""
     from imagebuilder import simple  # a build that downloads nothing reads no pages
 
     address = f"{place.url.rstrip('/')}/{project}/" if project else place.url
     folder = local_path(address)
     if folder and folder.is_dir():
+        if not project:
+            return tuple(simple.IndexFile(path.name, str(path)) for path in sorted(folder.glob("*.whl")))
         address = (folder / "index.html").as_uri()
     try:
         page = web.get(address, limit=_PAGE_LIMIT, accept=simple.ACCEPT)

@@ -1,6 +1,7 @@
 """Errors made of uv's explanations: why there is no solution, in a few lines, with the exit code that fits."""
 
 import re
+from contextlib import suppress
 
 from buildpacks import selection
 from buildpacks.api import Interpreter, Target
@@ -14,7 +15,7 @@ _WHEELS_SHOWN = 3
 _NAME = r"([A-Za-z0-9][A-Za-z0-9._-]*)"
 _UNKNOWN = re.compile(rf"{_NAME} was not found in the (?:package registry|provided package locations)")
 _NO_VERSION = re.compile(r"there (?:is|are) no versions? of (\S+?)(?: and|,|$)")
-_NO_WHEEL = re.compile(rf"{_NAME}(?:==([^ ,]+))? (?:has|have) no (?:usable )?wheels")
+_NO_WHEEL = re.compile(rf"no (?:usable )?wheels.*?(?:required|found wheels) for `{_NAME}`")
 _NO_PYTHON = re.compile(r"(?:does not satisfy|requires) Python ?([<>=!~]\S+)")
 _REFUSED = re.compile(r"\b(401 Unauthorized|403 Forbidden)\b")
 _ADDRESS = re.compile(r"https?://[^\s`'\")>]+")
@@ -27,7 +28,9 @@ def unresolved(errors: str, interpreter: Interpreter, target: Target, *, downloa
         if error := explain(text):
             return error
     if found := _NO_WHEEL.search(text):
-        return _no_wheel(found[1], found[2] or "", interpreter, target=target, downloader=downloader)
+        asked = re.search(rf"you require ({re.escape(found[1])}(?:[<>=!~][^\s,]+,?)*)", text)
+        wanted = asked[1].rstrip(",") if asked else found[1]
+        return _no_wheel(wanted, interpreter, target, offered=_wheels(found[1], wanted, downloader))
     if "unsatisfiable" in text:
         return BuildError(
             "the requirements contradict each other or what there is",
@@ -110,24 +113,36 @@ def _no_python(text: str) -> BuildError | None:
     )
 
 
-def _no_wheel(
-    name: str, version: str, interpreter: Interpreter, *, target: Target, downloader: Downloader
-) -> BuildError:
+def _no_wheel(wanted: str, interpreter: Interpreter, target: Target, *, offered: list[str]) -> BuildError:
     tag = f"cp{interpreter.series.replace('.', '')}"
     machine = selection.MACHINES[target.platform.architecture]
-    names = [file.name for file in downloader.files(name) if not version or f"-{version}" in file.name]
-    wheels = [file for file in names if file.endswith(".whl")]
-    offered = ", ".join(wheels[-_WHEELS_SHOWN:]) or "no wheel, only source"
+    near = [name for name in offered if "linux" in name and machine in name] or offered
+    shown = ", ".join(near[-_WHEELS_SHOWN:]) or "no wheel, only source"
+    more = f" and {len(offered) - _WHEELS_SHOWN} more" if len(offered) > _WHEELS_SHOWN else ""
     return BuildError(
-        f"no wheel of {name}{f' {version}' if version else ''} fits the image",
+        f"no wheel of {wanted} fits the image",
         details=(
             f"wanted: {tag}, abi3 or none, for {machine} with glibc {target.glibc[0]}.{target.glibc[1]} or older",
-            f"there is: {offered}"
-            + (f" and {len(wheels) - _WHEELS_SHOWN} more" if len(wheels) > _WHEELS_SHOWN else ""),
+            f"there is: {shown}{more}",
         ),
         hint="choose another version of it or of Python, or build a wheel and serve it with --find-links",
         code="IB407",
     )
+
+
+def _wheels(project: str, wanted: str, downloader: Downloader) -> list[str]:
+    """Return the names of the wheels there are for a requirement, oldest first."""
+    from packaging.requirements import Requirement  # only what is not locked is resolved
+    from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+
+    versions = Requirement(wanted).specifier
+    found = set()
+    for file in downloader.files(project):
+        with suppress(InvalidWheelFilename):
+            name, version, *_ = parse_wheel_filename(file.name)
+            if name == canonicalize_name(project) and versions.contains(version, prereleases=True):
+                found.add((version, file.name))
+    return [name for _, name in sorted(found)]
 
 
 def _reasons(text: str) -> tuple[str, ...]:

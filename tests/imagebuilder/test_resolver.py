@@ -37,6 +37,7 @@ WHEELS = (
     index.wheel("old", tag="cp39-cp39-manylinux_2_17_x86_64"),
     index.wheel("musl", tag="cp313-cp313-musllinux_1_2_x86_64"),
     index.wheel("future", python=">=3.99"),
+    index.wheel("needy", requires=["old>=1"]),
     index.wheel("picky", requires=["till<1"]),
     Wheel("source-1.0.tar.gz", b"source"),
 )
@@ -124,7 +125,9 @@ def test_a_wheel_by_address_is_pinned_by_its_hash_and_its_secret_stays_out(tmp_p
         ("till>=1.1\ntill<1", "IB406", 4, []),
         ("picky\nshop", "IB406", 4, ["till"]),
         ("old", "IB407", 4, ["old", "cp313", "cp39-cp39"]),
-        ("musl==1.0", "IB407", 4, ["musl 1.0", "x86_64", "glibc 2.41", "musllinux"]),
+        ("musl==1.0", "IB407", 4, ["musl", "x86_64", "glibc 2.41", "musllinux"]),
+        ("old<2\nshop", "IB407", 4, ["old", "cp39-cp39"]),
+        ("needy", "IB407", 4, ["old", "cp39-cp39"]),
         ("source", "IB407", 4, ["source", "only source"]),
         ("future", "IB408", 4, [">=3.99"]),
     ],
