@@ -15,7 +15,10 @@ _WHEELS_SHOWN = 3
 _NAME = r"([A-Za-z0-9][A-Za-z0-9._-]*)"
 _UNKNOWN = re.compile(rf"{_NAME} was not found in the (?:package registry|provided package locations)")
 _NO_VERSION = re.compile(r"there (?:is|are) no versions? of (\S+?)(?: and|,|$)")
-_NO_WHEEL = re.compile(rf"no (?:usable )?wheels.*?(?:required|found wheels) for `{_NAME}`")
+_NO_WHEEL = re.compile(
+    rf"no (?:usable )?wheels.*?(?:required|found wheels) for `{_NAME}`"
+    rf"|ecause (?:all versions of )?{_NAME}(?:[<>=]\S*)? (?:has|have) no (?:usable )?wheels"
+)
 _NO_PYTHON = re.compile(r"(?:does not satisfy|requires) Python ?([<>=!~]\S+)")
 _REFUSED = re.compile(r"\b(401 Unauthorized|403 Forbidden)\b")
 _ADDRESS = re.compile(r"https?://[^\s`'\")>]+")
@@ -28,9 +31,10 @@ def unresolved(errors: str, interpreter: Interpreter, target: Target, *, downloa
         if error := explain(text):
             return error
     if found := _NO_WHEEL.search(text):
-        asked = re.search(rf"you require ({re.escape(found[1])}(?:[<>=!~][^\s,]+,?)*)", text)
-        wanted = asked[1].rstrip(",") if asked else found[1]
-        return _no_wheel(wanted, interpreter, target, offered=_wheels(found[1], wanted, downloader))
+        name = found[1] or found[2]
+        asked = re.search(rf"you require ({re.escape(name)}(?:[<>=!~][^\s,]+,?)*)", text)
+        wanted = asked[1].rstrip(",") if asked else name
+        return _no_wheel(wanted, interpreter, target, offered=_wheels(name, wanted, downloader))
     if "unsatisfiable" in text:
         return BuildError(
             "the requirements contradict each other or what there is",
