@@ -1,6 +1,7 @@
 """The command line: arguments in, a result on stdout and an exit code out. Errors are printed here, nowhere else."""
 
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -35,6 +36,14 @@ def main() -> int:
 
 def run(argv: Sequence[str], *, commands: "Commands | None" = None) -> int:
     """Run a command line and return its exit code. `commands` replaces the table of commands."""
+    try:
+        return _attempt(argv, commands)
+    except BrokenPipeError:
+        _close_streams()
+        return _PIPE_CLOSED
+
+
+def _attempt(argv: Sequence[str], commands: "Commands | None") -> int:
     console: Console | None = None
     try:
         parsed = arguments.parse(argv, imagebuilder.__version__)
@@ -47,10 +56,9 @@ def run(argv: Sequence[str], *, commands: "Commands | None" = None) -> int:
         return (commands or _commands())[parsed.command](chosen, console)
     except SystemExit as stopped:  # after `--help`, or by a signal
         return stopped.code if isinstance(stopped.code, int) else 0
-    except BrokenPipeError:
-        _close_streams()
-        return _PIPE_CLOSED
-    except Exception as error:  # noqa: BLE001 whatever went wrong is told in the same form
+    except Exception as error:  # whatever went wrong is told in the same form
+        if isinstance(error, BrokenPipeError) and _reader_has_left():
+            raise
         return _fail(error, console or _console(None))
 
 
@@ -102,6 +110,14 @@ def _change_folder(folder: str) -> None:
         raise UsageError(
             f"cannot change to {folder}: {error.strerror}", hint="give an existing folder to -C", code="IB109"
         ) from error
+
+
+def _reader_has_left() -> bool:
+    """Say whether a pipe that we write to has lost its reader: then it is not an engine's pipe that broke."""
+    streams = select.poll()
+    for stream in (sys.stdout, sys.stderr):
+        streams.register(stream, 0)
+    return any(event & select.POLLERR for _, event in streams.poll(0))
 
 
 def _close_streams() -> None:

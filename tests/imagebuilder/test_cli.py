@@ -238,13 +238,24 @@ def test_errors_on_a_terminal_are_coloured_and_elsewhere_have_no_escapes(tmp_pat
 
 
 def test_a_reader_that_leaves_early_gets_no_complaint() -> None:
-    left = start("explain")
-    assert left.stdout
-    left.stdout.close()
-    assert left.stderr
-    assert left.stderr.read() == ""
-    left.stderr.close()
-    assert left.wait() == 128 + signal.SIGPIPE
+    with start("explain") as left:
+        assert left.stdout
+        assert left.stderr
+        left.stdout.close()
+        assert left.stderr.read() == ""
+    assert left.returncode == 128 + signal.SIGPIPE
+
+
+def test_a_reader_of_stderr_that_leaves_early_gets_no_complaint() -> None:
+    with start("build", "nowhere") as left:
+        assert left.stderr
+        left.stderr.close()
+    assert left.returncode == 128 + signal.SIGPIPE
+
+
+def test_a_broken_pipe_that_is_not_ours_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run("build", raising(BrokenPipeError(errno.EPIPE, "Broken pipe", "podman"))) == 7
+    assert "error[IB601]: cannot use podman: Broken pipe" in capfd.readouterr().err
 
 
 def test_a_result_that_cannot_be_written_is_an_error() -> None:
