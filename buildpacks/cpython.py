@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
 
 # PEP 440, and what else people write: 3.13, 3.13.x, v3.13 (Paketo, nvm habits), ^3.11 and ~3.11 (Poetry).
-_WORD = re.compile(r"(~=|==|!=|<=|>=|<|>|=|\^|~|)v?(\d+(?:\.\d+)*(?:\.[*xX]|(?:a|b|rc)\d+)?)")
+_WORD = re.compile(r"(~=|==|!=|<=|>=|<|>|=|\^|~|)v?(\d+(?:\.\d+)*)(\.[*xX]|(?:a|b|rc)\d+)?")
 
 # The Python of Debian's suites, to say where a version can be had.
 _SUITES = {"bookworm": "3.11", "trixie": "3.13", "forky": "3.14"}
@@ -87,7 +87,9 @@ class _Wish:
             raise _malformed(require.version, require.version_source) from error
 
     def suits(self, version: str) -> bool:
-        return any(_parsed(condition).contains(version) for condition in self.conditions)
+        """Say whether a version fulfils it; a pre-release only does where one is named."""
+        sets = map(_parsed, self.conditions)
+        return any(each.contains(version, prereleases=bool(each.prereleases)) for each in sets)
 
 
 _ANY = _Wish(Require("cpython"), ("",))
@@ -110,12 +112,13 @@ def _clause(word: str) -> str:
     match = _WORD.fullmatch(word)
     if match is None:
         raise ValueError(word)
-    operator, version = match[1], re.sub("[xX]", "*", match[2])
-    numbers = [int(part) for part in version.split(".") if part.isdigit()]
+    operator, release, rest = match[1], match[2], re.sub("[xX]", "*", match[3] or "")
+    version = release + rest
+    numbers = [int(number) for number in release.split(".")]
     if operator in ("", "="):
-        whole = version.count(".") == 2 and "*" not in version
-        return f"=={version}" if whole else f"=={'.'.join(map(str, numbers))}.*"
-    if ("*" in version and operator not in ("==", "!=")) or (operator == "~=" and len(numbers) < 2):
+        whole = rest.startswith(("a", "b", "rc")) or (not rest and len(numbers) > 2)
+        return f"=={version}" if whole else f"=={release}.*"
+    if ("*" in rest and operator not in ("==", "!=")) or (operator == "~=" and len(numbers) < 2):
         raise ValueError(word)
     if operator == "^":
         return f">={version},<{numbers[0] + 1}"
