@@ -235,7 +235,7 @@ def _plain(table: Mapping[str, Setting]) -> dict[str, str]:
 
 
 def _shown(request: BuildRequest, given: Mapping[str, Given], tables: Tables) -> dict[str, Setting]:
-    """List what `plan` shows: what can change the image, then where it goes; each with its origin."""
+    """List what `plan` shows: what can change the image, and where each value comes from."""
     shown = {"name": Setting(request.name, "pyproject.toml [project]" if request.title else "name of the folder")}
     shown |= {key: Setting(value, "default") for key, value in _DEFAULTS.items()}
     for option in OPTIONS:

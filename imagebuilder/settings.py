@@ -93,8 +93,11 @@ def read_project(folder: Path) -> FileSettings:
 
 
 def read_user(path: Path) -> Mapping[str, Given]:
-    """Read the user's configuration; UsageError IB111 for a key that could change an image."""
-    document = _read(path)
+    """Read the user's configuration; UsageError IB111 for a key that could change an image.
+
+    One that may not be read is none: a HOME inherited from another user is no reason to fail.
+    """
+    document = _read(path) if os.access(path, os.R_OK) else None
     if document is None:
         return {}
     allowed = [option.key for option in OPTIONS if option.user]
@@ -217,10 +220,12 @@ def _table(document: Mapping[str, object], path: tuple[str, ...], name: str) -> 
 
 
 def _read(path: Path) -> dict[str, object] | None:
-    """Parse a TOML file; None if there is none. A link or a device is not followed or waited for."""
+    """Parse a TOML file; None if there is none. A pipe in its place is not waited for."""
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            content = file.read(_LIMIT)
+            content = file.read(_LIMIT + 1)
+        if len(content) > _LIMIT:
+            raise _unreadable(path, f"it has more than {_LIMIT >> 20} MiB")
         import tomli  # only who has a configuration pays for it
 
         document: dict[str, object] = tomli.loads(content.decode("utf-8"))

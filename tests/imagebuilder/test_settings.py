@@ -158,6 +158,15 @@ def test_the_users_file_sets_what_concerns_the_machine(tmp_path: Path) -> None:
     assert settings.read_user(path) == {"cache-dir": Given(("/c",), str(path)), "color": Given(("never",), str(path))}
 
 
+@pytest.mark.parametrize("home", ["/dev/null", "/nowhere"])
+def test_a_home_that_is_no_folder_has_no_configuration(home: str) -> None:
+    assert settings.read_user(Path(home) / ".config" / "imagebuilder" / "config.toml") == {}
+
+
+def test_a_file_too_large_to_be_a_configuration_is_refused(tmp_path: Path) -> None:
+    assert refused(tmp_path, "#" * (5 << 20)).code == "IB105"
+
+
 @pytest.mark.parametrize(
     ("text", "code"), [('base = "debian:sid"', "IB111"), ('colour = "never"', "IB102"), ("color = 1", "IB104")]
 )
