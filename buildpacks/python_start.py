@@ -30,7 +30,7 @@ _SIGNS = (
 )
 
 # By convention a server listens on $PORT. gunicorn and FastAPI's command do so by themselves; without a shell nothing
-# else could. docs/decisions/0031-how-a-web-process-listens.md
+# else could. docs/decisions/0031-processes-ports-and-signals.md
 _ENV = {"PORT": "8000"}
 
 
