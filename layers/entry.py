@@ -13,6 +13,8 @@ from layers.errors import IntegrityError
 # Longest path Linux takes, and longest name of a file (limits.h: PATH_MAX, NAME_MAX).
 _PATH_MAX = 4096
 _NAME_MAX = 255
+# Largest owner that a ustar header holds.
+_OWNER_MAX = 0o7777777
 
 
 class Kind(Enum):
@@ -76,7 +78,8 @@ class Entry:
     `path` is relative to the root of the image, without a leading or trailing slash; bytes that are not UTF-8 are
     surrogate-escaped. `mode` holds permission bits only (at most 0o7777). `target` is the verbatim text of a symbolic
     link, or the path in the image of a hard link's first name.
-    Raises IntegrityError IB502 for a path that could leave the root or that no file system could hold.
+    Raises IntegrityError IB502 for a path that could leave the root or that no file system could hold, and for an
+    owner that a tar header could not.
     """
 
     path: str
@@ -91,7 +94,9 @@ class Entry:
         check_path(self.path)
         if self.kind is Kind.HARDLINK:
             check_path(self.target)
-        if not 0 <= self.mode <= 0o7777 or (self.kind in (Kind.SYMLINK, Kind.HARDLINK)) != bool(self.target):
+        owned = 0 <= self.uid <= _OWNER_MAX and 0 <= self.gid <= _OWNER_MAX
+        linked = self.kind in (Kind.SYMLINK, Kind.HARDLINK)
+        if not (owned and 0 <= self.mode <= 0o7777 and linked == bool(self.target)) or "\0" in self.target:
             raise _unsafe(self.path)
 
     @property
