@@ -59,11 +59,14 @@ def _verify(signed: bytes, keyring: Path | None) -> bytes:
     certificates = []
     for path in [keyring] if keyring else sorted(_KEYRINGS.glob("*.gpg")):
         try:
-            certificates += pysequoia.Cert.split_file(str(path))
-        except (RuntimeError, OSError) as error:
+            found = pysequoia.Cert.split_file(str(path))
+        except (RuntimeError, OSError):
+            found = []
+        if not found:
             raise UsageError(
                 f"cannot read the keyring {path}", hint="it has to be a file of OpenPGP certificates", code="IB559"
-            ) from error
+            )
+        certificates += found
     try:
         text = pysequoia.verify(signed, store=lambda _ids: certificates).bytes
     except (RuntimeError, ValueError):
