@@ -2,11 +2,15 @@
 
 import functools
 import re
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from layers.errors import BuildError
+
+# Looking for uv asks sysconfig, whose first answers are wrong if two threads ask at a time.
+_finding = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +26,8 @@ def run(arguments: Sequence[str], *, environment: Mapping[str, str], folder: Pat
     """Run uv in a folder with exactly this environment."""
     import subprocess  # noqa: TID251 uv's resolver is a program, not a library; a build that is locked does not run it
 
-    import uv
-
     ran = subprocess.run(
-        [uv.find_uv_bin(), *arguments],
+        [_program(), *arguments],
         env=dict(environment),
         cwd=folder,
         stdin=subprocess.DEVNULL,
@@ -35,6 +37,20 @@ def run(arguments: Sequence[str], *, environment: Mapping[str, str], folder: Pat
         check=False,
     )
     return Ran(ran.returncode, ran.stdout, ran.stderr)
+
+
+def _program() -> str:
+    import uv  # for its program alone
+
+    try:
+        with _finding:
+            return uv.find_uv_bin()
+    except FileNotFoundError as error:
+        raise BuildError(
+            "the program uv is not where its package puts it",
+            hint="install imagebuilder again, with its dependencies",
+            code="IB410",
+        ) from error
 
 
 @functools.cache

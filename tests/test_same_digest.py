@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import uv
 
 pytestmark = pytest.mark.network
 
@@ -178,6 +179,8 @@ def python_of_nobody(folder: Path) -> tuple[str, str]:
     for package in ("imagebuilder", "buildpacks", "layers", "reproducibility"):
         shutil.copytree(EXAMPLE.parent.parent / package, folder / "lib" / package)
     shutil.copytree(sysconfig.get_path("purelib"), folder / "lib", dirs_exist_ok=True)
+    (folder / ".local" / "bin").mkdir(parents=True)
+    shutil.copy(uv.find_uv_bin(), folder / ".local" / "bin")
     return python, str(folder / "lib")
 
 
