@@ -98,7 +98,7 @@ def open_image(reference: str) -> StoredImage:
     """
     kind, colon, rest = reference.partition(":")
     path, name = Path(rest if colon and kind in ("oci", "archive") else reference), ""
-    if kind == "oci" and not path.is_dir():
+    if kind == "oci" and not path.is_dir() and ":" in rest:
         folder, _, name = rest.rpartition(":")
         path = Path(folder)
     place: Place

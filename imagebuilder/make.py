@@ -8,7 +8,7 @@ from typing import Literal
 from buildpacks.api import Files, LayerSpec, Source
 from imagebuilder.cache import Cache
 from imagebuilder.export import FORMAT
-from imagebuilder.progress import Progress
+from imagebuilder.progress import Progress, Step
 from layers.canonical import Json
 from layers.layer import Layer, write_layer
 
@@ -47,11 +47,11 @@ class Workshop:
     def _write(self, specs: Sequence[LayerSpec], progress: Progress) -> list[Layer]:
         wanted = {source.digest: source for spec in specs for source in spec.sources}
         files = self.fetch(tuple(wanted.values())) if wanted else {}
-        with progress.step("layers") as step, ThreadPoolExecutor(self.workers) as pool:
-            heaviest_first = sorted(range(len(specs)), key=lambda at: -_weight(specs[at]))
-            running = {at: pool.submit(self._write_one, specs[at], files) for at in heaviest_first}
+        with progress.step("layers", total=sum(map(_weight, specs))) as step, ThreadPoolExecutor(self.workers) as pool:
+            heaviest_first = sorted(specs, key=_weight, reverse=True)
+            running = {id(spec): pool.submit(self._write_one, spec, files, step) for spec in heaviest_first}
             try:
-                layers = [running[at].result() for at in range(len(specs))]
+                layers = [running[id(spec)].result() for spec in specs]
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
@@ -59,11 +59,12 @@ class Workshop:
             step.finish(f"{len(layers)} made, {size / 1e6:.1f} MB compressed")
         return layers
 
-    def _write_one(self, spec: LayerSpec, files: Files) -> Layer:
+    def _write_one(self, spec: LayerSpec, files: Files, step: Step) -> Layer:
         own = {source.digest: files[source.digest] for source in spec.sources}
         layer = write_layer(self.cache.store, spec.entries(own), created_by=spec.name, compression=self.compression)
         if spec.key:
             self.cache.remember(self._key(spec), layer)
+        step.advance(_weight(spec))
         return layer
 
     def _key(self, spec: LayerSpec) -> dict[str, Json]:
@@ -71,4 +72,5 @@ class Workshop:
 
 
 def _weight(spec: LayerSpec) -> int:
+    """Guess how much work a layer is, in bytes of its sources."""
     return sum(source.size or 0 for source in spec.sources)
