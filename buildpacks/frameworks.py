@@ -14,11 +14,10 @@ from layers.errors import UsageError
 
 _INTERFACES = {"Flask": "wsgi", "FastAPI": "asgi", "Litestar": "asgi", "Quart": "asgi", "Starlette": "asgi"}
 
-# Servers by interface and distribution, the best first. The pages in docs/decisions/0031 say how each listens.
+# Servers by interface and distribution, the best first (docs/decisions/0031-processes-ports-and-signals.md).
 _SERVERS: dict[str, dict[str, tuple[str, ...]]] = {
     "wsgi": {
-        # Its workers prove that they live through a file; /dev/shm is writable in a container whose root is not.
-        "gunicorn": ("gunicorn", "--worker-tmp-dir=/dev/shm"),
+        "gunicorn": ("gunicorn",),
         "waitress": ("waitress-serve", "--listen=0.0.0.0:8000"),
         "pyuwsgi": ("uwsgi", "--http=0.0.0.0:8000", "--master", "--module"),
         "uwsgi": ("uwsgi", "--http=0.0.0.0:8000", "--master", "--module"),

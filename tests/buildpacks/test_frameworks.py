@@ -10,7 +10,6 @@ FLASK = "from flask import Flask\n\napp = Flask(__name__)\n"
 FACTORY = "from flask import Flask\n\ndef create_app(config=None):\n    app = Flask(__name__)\n    return app\n"
 FASTAPI = "import fastapi\napi: fastapi.FastAPI = fastapi.FastAPI(title='x')\n"
 MANAGE = "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', \"site.settings.dev\")\n"
-GUNICORN = "gunicorn --worker-tmp-dir=/dev/shm "
 
 CASES = {
     "nothing": ({}, "", "python"),
@@ -21,12 +20,12 @@ CASES = {
     "package": ({"shop/__main__.py": "", "shop/x.py": ""}, "", "python -m shop"),
     "two packages": ({"a/__main__.py": "", "b/__main__.py": ""}, "", "python"),
     "flask without a server": ({"app.py": FLASK}, "flask", "flask --app=app:app run --host=0.0.0.0 --port=8000"),
-    "flask": ({"app.py": FLASK, "main.py": ""}, "flask gunicorn", GUNICORN + "app:app"),
-    "flask by another name": ({"main.py": "web = flask.Flask('x')"}, "flask gunicorn", GUNICORN + "main:web"),
+    "flask": ({"app.py": FLASK, "main.py": ""}, "flask gunicorn", "gunicorn app:app"),
+    "flask by another name": ({"main.py": "web = flask.Flask('x')"}, "flask gunicorn", "gunicorn main:web"),
     "flask with waitress": ({"app.py": FLASK}, "flask waitress", "waitress-serve --listen=0.0.0.0:8000 app:app"),
     "flask with uwsgi": ({"app.py": FLASK}, "flask pyuwsgi", "uwsgi --http=0.0.0.0:8000 --master --module app:app"),
-    "flask in a package": ({"shop/__init__.py": FLASK, "tests/app.py": FLASK}, "gunicorn", GUNICORN + "shop:app"),
-    "flask factory": ({"shop/__init__.py": FACTORY}, "flask gunicorn", GUNICORN + "shop:create_app()"),
+    "flask in a package": ({"shop/__init__.py": FLASK, "tests/app.py": FLASK}, "gunicorn", "gunicorn shop:app"),
+    "flask factory": ({"shop/__init__.py": FACTORY}, "flask gunicorn", "gunicorn shop:create_app()"),
     "flask factory with waitress": (
         {"app.py": FACTORY},
         "flask waitress",
@@ -37,17 +36,17 @@ CASES = {
         "flask",
         "flask --app=app:create_app run --host=0.0.0.0 --port=8000",
     ),
-    "factory called in the module": ({"app.py": FACTORY + "\napp = create_app()\n"}, "gunicorn", GUNICORN + "app:app"),
-    "wsgi.py": ({"wsgi.py": "from shop import app\n", "shop/app.py": FLASK}, "gunicorn", GUNICORN + "wsgi:app"),
+    "factory called in the module": ({"app.py": FACTORY + "\napp = create_app()\n"}, "gunicorn", "gunicorn app:app"),
+    "wsgi.py": ({"wsgi.py": "from shop import app\n", "shop/app.py": FLASK}, "gunicorn", "gunicorn wsgi:app"),
     "wsgi.py with another name": (
         {"wsgi.py": "from shop import app as application  # for the server\n"},
         "gunicorn",
-        GUNICORN + "wsgi:application",
+        "gunicorn wsgi:application",
     ),
     "wsgi.py of another framework": (
         {"wsgi.py": "import bottle\n\napplication = bottle.default_app()\n"},
         "bottle gunicorn",
-        GUNICORN + "wsgi:application",
+        "gunicorn wsgi:application",
     ),
     "asgi.py where only its server is there": (
         {"wsgi.py": "app = 1", "asgi.py": "app = 1"},
@@ -76,7 +75,7 @@ CASES = {
     "django": (
         {"manage.py": MANAGE, "site/wsgi.py": "", "a/wsgi.py": ""},
         "django gunicorn",
-        GUNICORN + "site.wsgi:application",
+        "gunicorn site.wsgi:application",
     ),
     "django whose settings do not tell": (
         {"manage.py": "", "shop/wsgi.py": ""},

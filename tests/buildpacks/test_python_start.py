@@ -48,5 +48,10 @@ def test_what_is_found_is_the_default_process_otherwise(tmp_path: Path) -> None:
     assert python_start.pin(apps.pin_context(app)).os_packages == ()
 
 
-def test_the_image_says_which_port_a_server_takes(tmp_path: Path) -> None:
-    assert python_start.build(apps.build_context(apps.make(tmp_path, {}))).env == {"PORT": "8000"}
+def test_the_image_says_which_port_a_server_takes_and_where_gunicorn_may_write(tmp_path: Path) -> None:
+    app = apps.make(tmp_path, {})
+    assert python_start.build(apps.build_context(app)).env == {"PORT": "8000"}
+    assert python_start.build(apps.build_context(app, "gunicorn")).env == {
+        "PORT": "8000",
+        "GUNICORN_CMD_ARGS": "--worker-tmp-dir=/dev/shm",
+    }
