@@ -15,6 +15,8 @@ _CONTROL_MAX = 32 << 20
 # Debian's largest packages unpack to some 3 GB.
 _DATA_MAX = 16 << 30
 _ZSTD_WINDOW_MAX = 128 << 20
+# A block of zstd gives at most 128 KiB and takes at least 4 bytes: what this many bytes give still fits in memory.
+_ZSTD_PIECE = 4 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,10 @@ def read_deb(path: Path, *, spool: Path) -> Deb:
             raise _damaged("something follows its data")
     with spool.open("rb") as data:
         entries = tuple(_entry(member, spool) for member in tarball.members(data))
-    return Deb(_files(control), entries)
+    files = _files(control)
+    if "control" not in files:
+        raise _damaged("it does not say what it is")
+    return Deb(files, entries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,8 @@ class _Member:
                 return _gunzip(self.chunks())
             case ".zst":
                 return _unzstd(self.chunks())
-        raise _damaged(f"{self.name!r} is not compressed in a way that can be read")
+            case _:
+                raise _damaged(f"{self.name!r} is not compressed in a way that can be read")
 
 
 def _member(file: BinaryIO, name: str) -> _Member:
@@ -130,13 +136,17 @@ def _gunzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
 def _unzstd(chunks: Iterable[bytes]) -> Iterator[bytes]:
     import zstandard  # noqa: TID251 read only; none of Debian's own packages needs it
 
-    source = tarball.Forward(chunks)
+    stream = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_MAX).decompressobj()
     try:
-        with zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_MAX).stream_reader(source) as frame:
-            while plain := frame.read(_CHUNK):
-                yield plain
+        for chunk in chunks:
+            for at in range(0, len(chunk), _ZSTD_PIECE):
+                if stream.eof:
+                    raise _damaged("something follows its zstd stream")
+                yield stream.decompress(chunk[at : at + _ZSTD_PIECE])
     except zstandard.ZstdError as error:
         raise _damaged(str(error)) from error
+    if not stream.eof or stream.unused_data:
+        raise _damaged("its zstd stream does not end where it should")
 
 
 def _damaged(what: str) -> IntegrityError:

@@ -52,8 +52,9 @@ class _Bytes:
 
     def read(self, offset: int, size: int) -> bytes:
         """Return bytes of the library; fewer, or none, behind its end."""
-        available = max(0, min(size, self.content.size - offset))
-        return os.pread(self.descriptor, available, self.content.offset + offset)
+        if not 0 <= offset < self.content.size:
+            return b""
+        return os.pread(self.descriptor, min(size, self.content.size - offset), self.content.offset + offset)
 
 
 def _shared_object(library: _Bytes) -> SharedObject | None:

@@ -6,6 +6,8 @@ from buildpacks.api import Source
 from layers.canonical import Json
 from layers.digest import Digest
 
+TIERS = ("base", "interpreter", "packages")
+
 
 @dataclass(frozen=True, slots=True)
 class PinnedDeb:
@@ -40,3 +42,7 @@ class BasePins:
     architecture: str
     snapshot: str
     tiers: tuple[tuple[PinnedDeb, ...], ...]
+
+    def __post_init__(self) -> None:
+        if len(self.tiers) != len(TIERS):
+            raise TypeError(f"a base has {len(TIERS)} tiers, not {len(self.tiers)}")

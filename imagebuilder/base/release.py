@@ -91,9 +91,12 @@ def _files(text: str) -> Iterator[tuple[str, tuple[Digest, int]]]:
 
 def _seconds(date: str, codename: str) -> int:
     parsed = parsedate_tz(date)
-    if parsed is None:
-        raise _malformed(codename, f"{date!r} is no date")
-    return mktime_tz(parsed)
+    try:
+        if parsed is not None:
+            return mktime_tz(parsed)
+    except (ValueError, OverflowError):
+        pass
+    raise _malformed(codename, f"{date!r} is no date")
 
 
 def _malformed(codename: str, what: str) -> IntegrityError:

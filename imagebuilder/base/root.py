@@ -2,7 +2,7 @@
 
 import posixpath
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
@@ -12,7 +12,7 @@ from layers.entry import Entry, Kind
 
 # What a container never reads. Of the documentation the copyright files stay, as their licences ask.
 _DROPPED = re.compile(
-    r"usr/share/doc/.*(?<!/copyright)$"
+    r"usr/share/doc/[^/]+/(?!copyright$)"
     r"|usr/share/(man|info|locale|lintian|bug|menu|linda|bash-completion)/"
     r"|usr/share/zoneinfo/(right|posix)/"
     r"|usr/lib/[^/]+/gconv/"
@@ -22,7 +22,7 @@ _DROPPED = re.compile(
 _LINKS_MAX = 40
 
 
-@dataclass(frozen=True)
+@dataclass
 class Root:
     """Entries by path. A folder keeps the mode and owner it was first given, whichever package names it again."""
 
@@ -39,7 +39,7 @@ class Root:
     def place(self, path: str) -> str:
         """Follow links in the folders of a path, as dpkg does: `lib/x` goes to `usr/lib/x`."""
         folder, _, name = path.rpartition("/")
-        return f"{self.follow(folder)}/{name}" if folder else path
+        return f"{self.follow(folder)}/{name}".lstrip("/")
 
     def follow(self, path: str) -> str:
         """Follow the links of a path to its end, which need not exist. A loop ends where it was entered."""
@@ -84,16 +84,20 @@ def unpack(root: Root, deb: Deb, warn: Callable[[str], None]) -> Iterator[Entry]
         path = root.place(entry.path)
         if _dropped(path, entry.kind) or (entry.kind is Kind.DIRECTORY and root.is_link(path)):
             continue  # a link to a folder stays one, as it does for dpkg
-        moved = replace(entry, path=path)
-        if entry.kind is Kind.HARDLINK:
-            target = root.place(entry.target)
-            moved = replace(contents[entry.target] if _dropped(target, Kind.FILE) else entry, path=path)
-            if moved.kind is Kind.HARDLINK:
-                moved = replace(moved, target=target)
+        moved = replace(_linked(root, entry, contents), path=path)
         if moved.kind is Kind.FILE and moved.mode & 0o6000:
             moved = replace(moved, mode=moved.mode & 0o1777)
             warn(f"/{path} runs as whoever calls it: its set-user-ID right was taken away")
         yield root.add(moved)
+
+
+def _linked(root: Root, entry: Entry, contents: Mapping[str, Entry]) -> Entry:
+    """Give a hard link the place of its file; if that is left out, the link becomes the file."""
+    file = entry
+    while file.kind is Kind.HARDLINK:
+        file = contents[file.target]
+    target = root.place(file.path)
+    return replace(entry, target=target) if file is not entry and not _dropped(target, Kind.FILE) else file
 
 
 def _dropped(path: str, kind: Kind) -> bool:

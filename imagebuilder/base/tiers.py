@@ -7,12 +7,13 @@ from threading import Lock
 
 from buildpacks.api import Files, LayerSpec
 from imagebuilder.base import system
-from imagebuilder.base.pins import BasePins, PinnedDeb
+from imagebuilder.base.pins import TIERS, BasePins, PinnedDeb
 from imagebuilder.base.root import Root, unpack
 from layers.canonical import Json
 from layers.deb import Deb, read_deb
 from layers.digest import Digest
 from layers.entry import Entry
+from layers.errors import IntegrityError
 
 Warn = Callable[[str], None]
 
@@ -52,8 +53,7 @@ def _layer_spec(pins: BasePins, number: int, unpacked: "_Unpacked", warn: Warn) 
         folders = {folder.path: folder for entry in own for folder in root.parents(entry.path)}
         return [*own, *folders.values(), system.linker_cache(root)]
 
-    name = ("base", "interpreter", "packages")[number]
-    return LayerSpec(f"debian:{pins.suite} {name}", key, entries, tuple(deb.source for deb in debs))
+    return LayerSpec(f"debian:{pins.suite} {TIERS[number]}", key, entries, tuple(deb.source for deb in debs))
 
 
 def _ignore(_text: str) -> None:
@@ -77,6 +77,13 @@ class _Unpacked:
     def _start(self, deb: PinnedDeb, path: Path, pool: ThreadPoolExecutor) -> Future[Deb]:
         with self._lock:
             if deb.digest not in self._running:
-                spool = self._scratch / f"{deb.digest.hex}.tar"
-                self._running[deb.digest] = pool.submit(read_deb, path, spool=spool)
+                self._running[deb.digest] = pool.submit(self._read, deb, path)
             return self._running[deb.digest]
+
+    def _read(self, deb: PinnedDeb, path: Path) -> Deb:
+        try:
+            return read_deb(path, spool=self._scratch / f"{deb.digest.hex}.tar")
+        except IntegrityError as error:
+            raise IntegrityError(
+                f"{deb.name} {deb.version}: {error.message}", hint=error.hint, code=error.code
+            ) from error

@@ -162,6 +162,11 @@ def test_the_target_has_the_glibc_of_the_base() -> None:
     assert debian.target(pins).distribution == "debian:trixie"
 
 
+def test_pins_have_three_tiers_or_are_none() -> None:
+    with pytest.raises(TypeError, match="3 tiers, not 1"):
+        debian.BasePins("trixie", "amd64", "", ((),))
+
+
 def test_pins_without_a_c_library_are_refused() -> None:
     pins = debian.BasePins("trixie", "amd64", "", ((), (), ()))
     with pytest.raises(BuildError) as caught:

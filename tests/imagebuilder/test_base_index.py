@@ -10,6 +10,8 @@ import pytest
 from imagebuilder.base import debian
 from imagebuilder.base.index import PackageIndex
 from imagebuilder.base.mirrors import Mirrors
+from imagebuilder.fetch import Downloader
+from layers.blobs import BlobStore
 from layers.errors import BuildError, IntegrityError, UsageError
 from tests import debs, mirror
 from tests.mirror import Mirror
@@ -271,3 +273,30 @@ def test_a_file_is_looked_for_on_the_mirror_and_then_in_the_snapshot(served: Mir
         f"{served.address}/debian/pool/main/l/libc6/libc6_2.41-12_amd64.deb",
         f"{served.address}/snapshot/debian/20261120T141110Z/pool/main/l/libc6/libc6_2.41-12_amd64.deb",
     )
+
+
+def fetch(served: Mirror, store: BlobStore, index: PackageIndex) -> bytes:
+    found = index.newest("libc6")
+    assert found is not None
+    downloader = Downloader(
+        locate=lambda source: debian.candidates(source, mirrors=served.mirrors, snapshot=index.snapshot), backoff_s=0
+    )
+    return downloader.fetch_all([found.deb.source], store)[found.deb.digest].read_bytes()
+
+
+def test_a_package_that_left_the_mirror_is_found_in_the_snapshot(served: Mirror, tmp_path: Path) -> None:
+    index = load(served)
+    served.archive(LIBC, moment=index.snapshot)
+    assert fetch(served, BlobStore(tmp_path / "store"), index) == LIBC.content
+    assert [path.partition("/pool/")[0] for path in served.asked[-2:]] == [
+        "/debian",
+        f"/snapshot/debian/{index.snapshot}",
+    ]
+
+
+def test_a_changed_package_is_refused(served: Mirror, tmp_path: Path) -> None:
+    index = load(served)
+    path = next(path for path in served.files if path.endswith("libc6_2.41-12_amd64.deb"))
+    served.files[path] = LIBC.content[:-1] + b"?"
+    with pytest.raises(IntegrityError):
+        fetch(served, BlobStore(tmp_path / "store"), index)

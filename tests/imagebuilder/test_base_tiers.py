@@ -36,7 +36,7 @@ class Made:
         self.store = BlobStore(place / "store")
         self.warnings: list[str] = []
         self.pins = BasePins(
-            "trixie", architecture, "", tuple(tuple(pinned(package) for package in tier) for tier in tiers)
+            "trixie", architecture, "", tuple(tuple(map(pinned, tier)) for tier in (*tiers, (), ())[:3])
         )
         files = {}
         for package in (package for tier in tiers for package in tier):
@@ -151,17 +151,24 @@ def test_what_a_container_never_reads_is_left_out(tmp_path: Path) -> None:
         "usr/lib/locale/C.utf8/LC_CTYPE",
         "usr/share/manifest",
     ]
-    made = base(tmp_path, folder("./usr/share/doc/b/"), *(file(f"./{path}") for path in dropped + kept))
+    made = base(
+        tmp_path,
+        folder("./usr/share/doc/b/"),
+        symlink("./usr/share/doc/c", "a"),
+        *(file(f"./{path}") for path in dropped + kept),
+    )
     assert [path for path in dropped if path in made.tar] == []
     assert [path for path in kept if path not in made.tar] == []
     assert "usr/share/doc/b" not in made.tar
+    assert made.link("usr/share/doc/c") == "a"  # how packages of one source share their copyright file
 
 
 def test_a_hard_link_to_what_is_left_out_becomes_the_file(tmp_path: Path) -> None:
     made = base(
         tmp_path,
         file("./usr/share/zoneinfo/posix/UTC", b"TZif"),
-        hardlink("./usr/share/zoneinfo/UTC", "./usr/share/zoneinfo/posix/UTC"),
+        hardlink("./usr/share/zoneinfo/right/UTC", "./usr/share/zoneinfo/posix/UTC"),
+        hardlink("./usr/share/zoneinfo/UTC", "./usr/share/zoneinfo/right/UTC"),
     )
     assert made.text("usr/share/zoneinfo/UTC") == "TZif"
 
@@ -318,6 +325,18 @@ def test_a_package_below_a_link_of_another_lands_where_the_link_leads(tmp_path: 
     )
     assert "usr/share/x" in made.tar
     assert not any(name.startswith("srv") for name in made.tar)
+
+
+def test_a_link_to_the_root_itself_is_followed(tmp_path: Path) -> None:
+    made = Made(tmp_path, [debs.package("a", symlink("./srv", "/"))], [debs.package("b", file("./srv/x"))])
+    assert "x" in made.tar
+
+
+def test_a_damaged_package_is_named(tmp_path: Path) -> None:
+    damaged = replace(debs.package("tool"), content=b"damaged")
+    with pytest.raises(IntegrityError, match=r"tool 1\.0-1: cannot read") as caught:
+        Made(tmp_path, [damaged])
+    assert caught.value.code == "IB557"
 
 
 def test_a_tier_without_packages_has_no_layer(tmp_path: Path) -> None:

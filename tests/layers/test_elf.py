@@ -38,6 +38,12 @@ def test_other_files_are_no_libraries(tmp_path: Path, content: bytes) -> None:
     assert read(tmp_path, content) is None
 
 
+def test_a_place_far_outside_of_the_file_is_no_harm(tmp_path: Path) -> None:
+    content = bytearray(debs.shared_object("libz.so.1"))
+    content[64 + 56 + 8 : 64 + 56 + 16] = b"\xff" * 8  # where the dynamic section begins
+    assert read(tmp_path, bytes(content)) == SharedObject(62, "")
+
+
 @given(st.integers(0, 255), st.data())
 def test_a_damaged_library_is_another_one_or_none(
     tmp_path_factory: pytest.TempPathFactory, value: int, data: st.DataObject
