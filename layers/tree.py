@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from layers import entry
+from layers import content, entry
 from layers.entry import Entry, Kind, SourceFile
 from layers.errors import StorageError, UsageError
 
@@ -93,9 +93,8 @@ def _listed(folder: _Folder) -> list[tuple[str, os.stat_result]]:
 
 def _entry(folder: _Folder, name: str, status: os.stat_result, *, path: str, at: str) -> Entry:
     if stat.S_ISREG(status.st_mode):
-        stamp = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-        content = SourceFile(folder.place / name, status.st_size, stamp)
-        return entry.file(f"{at}/{path}", content, executable=bool(status.st_mode & 0o111))
+        source = SourceFile(folder.place / name, status.st_size, content.stamp(status))
+        return entry.file(f"{at}/{path}", source, executable=bool(status.st_mode & 0o111))
     if not stat.S_ISLNK(status.st_mode):
         raise UsageError(
             f"neither a file, a folder nor a link: {path!r}",
