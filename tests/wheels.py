@@ -26,19 +26,17 @@ def build(
 ) -> Path:
     """Write a wheel and return its path.
 
-    `files` are those outside of dist-info (default: one module), `metadata` more files in dist-info that RECORD does
-    not list; `record` replaces RECORD.
+    `files` (default: one module) may replace METADATA and WHEEL; `metadata` are more files in dist-info that RECORD
+    does not list; `record` replaces RECORD.
     """
     distribution = name.replace("-", "_")
     dist_info = f"{distribution}-{version}.dist-info"
     needs = "".join(f"Requires-Dist: {requirement}\n" for requirement in requires)
-    listed = {
-        **({f"{distribution}.py": b"VALUE = 1\n"} if files is None else files),
-        f"{dist_info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}\n".encode(),
-        f"{dist_info}/WHEEL": (
-            f"Wheel-Version: {wheel_version}\nGenerator: tests\nRoot-Is-Purelib: true\nTag: {tag}\n"
-        ).encode(),
-    }
+    listed = {f"{distribution}.py": b"VALUE = 1\n"} if files is None else dict(files)
+    about = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}\n"
+    listed.setdefault(f"{dist_info}/METADATA", about.encode())
+    about = f"Wheel-Version: {wheel_version}\nGenerator: tests\nRoot-Is-Purelib: true\nTag: {tag}\n"
+    listed.setdefault(f"{dist_info}/WHEEL", about.encode())
     if entry_points:
         listed[f"{dist_info}/entry_points.txt"] = entry_points.encode()
     rows = "".join(row(path, content) for path, content in listed.items()) + f"{dist_info}/RECORD,,\n"
@@ -65,4 +63,5 @@ def add(archive: zipfile.ZipFile, path: str, content: bytes, *, mode: int = stat
 def row(path: str, content: bytes, algorithm: str = "sha256") -> str:
     """Return a line of RECORD."""
     value = base64.urlsafe_b64encode(hashlib.new(algorithm, content).digest()).decode().rstrip("=")
-    return f"{path},{algorithm}={value},{len(content)}\n"
+    quoted = f'"{path}"' if "," in path else path
+    return f"{quoted},{algorithm}={value},{len(content)}\n"

@@ -105,7 +105,7 @@ def test_an_error_in_a_content_comes_through(tmp_path: Path) -> None:
 
 def test_a_compressor_that_gives_other_bytes_is_refused() -> None:
     other = replace(compress._FORMATS["gzip"], compress=lambda chunk: gzip.compress(chunk, mtime=0))
-    with pytest.raises(IntegrityError, match="is not gzip-deflate-0.9.0") as caught:
+    with pytest.raises(IntegrityError, match="is not gzip-deflate") as caught:
         compress._prove(other)
     assert caught.value.code == "IB515"
     assert caught.value.details[1].startswith("got      sha256:")
