@@ -100,7 +100,7 @@ class App:
     def _resolve(self, path: str) -> Path:
         """Follow links, as long as they stay in the tree."""
         root = self.root.resolve()
-        resolved = (root / path).resolve(strict=True)
+        resolved = Path(os.path.realpath(root / path, strict=True))  # Path.resolve has no OSError for a loop
         if not resolved.is_relative_to(root):
             raise ValueError("it leads out of the application's folder")
         return resolved

@@ -98,7 +98,7 @@ class Ignore:
 
     def _defaults_on(self, path: str) -> Iterable[tuple[Rule, str]]:
         """Yield each default on a path, and the path as it would be if what it is about had another name."""
-        names = path.split("/")
+        names = path.split("/") if self._default_candidates.fullmatch(path) else []
         for depth in range(len(names)):
             prefix = "/".join(names[: depth + 1])
             stranger = "/".join((*names[:depth], _NOBODY, *names[depth + 1 :]))
@@ -112,9 +112,12 @@ class Ignore:
 
     @cached_property
     def _candidates(self) -> re.Pattern[str]:
-        """Match whatever some rule covers: the one question that is asked of every file."""
-        rules = (*self.defaults, *self.rules)
-        return re.compile(patterns.covering(rule.pattern for rule in rules if not rule.exception), re.DOTALL)
+        """Match whatever some rule may leave out: the one question that is asked of every file."""
+        return _covered_by((*self.defaults, *(rule for rule in self.rules if not rule.exception)))
+
+    @cached_property
+    def _default_candidates(self) -> re.Pattern[str]:
+        return _covered_by(self.defaults)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +159,10 @@ def left_out(root: Path, ignore: Ignore) -> tuple[LeftOut, ...]:
 
     tree.list_files(root, ignored=recorded)
     return tuple(sorted(found, key=lambda each: each.path.encode("utf-8", "surrogateescape")))
+
+
+def _covered_by(rules: Iterable[Rule]) -> re.Pattern[str]:
+    return re.compile(patterns.covering(rule.pattern for rule in rules), re.DOTALL)
 
 
 def _rules(lines: Iterable[str], origin: str) -> list[Rule]:

@@ -42,6 +42,9 @@ def test_links_are_followed_only_inside_the_tree(tmp_path: Path) -> None:
     (app.root / "requirements.txt").symlink_to("real/requirements.txt")
     (app.root / "out").symlink_to("../secret")
     (app.root / "outer").symlink_to("..")
+    (app.root / "loop").symlink_to("loop")
+    assert not app.has("loop")
+    assert "symbolic links" in refused(app, "loop")
     assert app.has("requirements.txt")
     assert app.text("requirements.txt") == "flask\n"
     for path in ("out", "outer/secret", "../secret", str(tmp_path / "secret")):
