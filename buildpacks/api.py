@@ -227,7 +227,8 @@ class Pins:
 class PinContext:
     """What `pin` may use. `interpreter` was pinned by an earlier buildpack; `previous` are this one's old pins.
 
-    `interpreters` lists what the base offers; it reads the package index, so only the buildpack that chooses calls it.
+    `interpreters` lists what the base offers, the preferred first; it reads the package index, so only the buildpack
+    that chooses calls it.
     """
 
     app: App

@@ -1,8 +1,8 @@
 """cpython: which Python the image has. The interpreter itself comes with the base's packages.
 
 What the user says (`--python`, configuration, BP_CPYTHON_VERSION) is taken before what files pin, but never against
-the project's own `requires-python`. Files have to agree with each other. Of the versions that are left, the newest
-that is not a pre-release is chosen.
+the project's own `requires-python`. Files have to agree with each other. Of the versions that are left, the one that
+the base puts first is chosen; a pre-release only if one is named.
 """
 
 import itertools
@@ -50,14 +50,12 @@ def detect(app: App) -> BuildPlan:
 
 
 def pin(context: PinContext) -> Pins:
-    """Choose the newest interpreter that suits all who ask.
+    """Choose the first interpreter that suits all who ask.
 
     Raises UsageError IB302 if no version could suit them all, BuildError IB301 if the base has none that does.
     """
-    from packaging.version import Version  # only pinning compares versions
-
     wishes = [_Wish.of(require) for require in context.requires if require.version]
-    offered = sorted(context.interpreters(), key=lambda each: Version(each.version), reverse=True)
+    offered = context.interpreters()
     for interpreter in offered:
         if all(wish.suits(interpreter.version) for wish in wishes or [_ANY]):
             return Pins(interpreter=interpreter)
@@ -196,7 +194,7 @@ def _conflict(one: Require, other: Require) -> UsageError:
     )
 
 
-def _unavailable(wishes: list[_Wish], offered: list[Interpreter]) -> BuildError:
+def _unavailable(wishes: list[_Wish], offered: tuple[Interpreter, ...]) -> BuildError:
     asked = " and ".join(f"{wish.require.version} ({wish.require.version_source})" for wish in wishes)
     there = ", ".join(f"{each.version} ({each.origin})" for each in offered) or "none"
     suite = next((suite for suite, series in _SUITES.items() if wishes and _has(series, wishes)), None)

@@ -148,6 +148,7 @@ def _request(source: Path, values: Values, tables: Tables, *, project: FileSetti
         debian_mirror=values.text("debian-mirror"),
         debian_snapshot=values.text("debian-snapshot"),
         debian_keyring=_keyring(values, source, project),
+        debian_expired=values.on("debian-expired"),
         environment={**_index_variables(project.build_env), **chosen.environment},
     )
 

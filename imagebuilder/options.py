@@ -88,6 +88,7 @@ OPTIONS = (
     Option("debian-mirror", "where Debian packages come from", file="text", user=True),
     Option("debian-snapshot", "archive of packages that have left the mirror", file="text", user=True),
     Option("debian-keyring", "file with the keys that sign the mirror", file="text"),
+    Option("debian-expired", "accept a mirror that has stood still", commands=("build", "lock")),
     Option("directory", "change to DIR first", "DIR", "-C", _ALL),
     Option("quiet", "print the result and errors only", "", "-q", _ALL),
     Option("verbose", "print details", "", "-v", _ALL),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -21,7 +22,7 @@ class Output:
         return f"{self.type}:{self.target}" + (f":{self.name}" if self.name else "")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BuildRequest:
     """What the command line, the environment and the configuration files asked for, resolved by precedence.
 
@@ -57,9 +58,10 @@ class BuildRequest:
     debian_mirror: str = ""
     debian_snapshot: str = ""
     debian_keyring: Path | None = None
+    debian_expired: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def app(self) -> App:
         """The application as buildpacks see it."""
         return App(self.source, self.settings, self.processes, self.ignored)

@@ -33,6 +33,8 @@ def suppliers(request: BuildRequest, cache: Cache, progress: Progress) -> Suppli
     mirrors = debian.find_mirrors(
         mirror=request.debian_mirror, snapshot=request.debian_snapshot, keyring=request.debian_keyring
     )
+    if request.debian_expired:
+        mirrors = replace(mirrors, check_age=False)
     downloader = Downloader(
         index_settings.load(request.app, request.environment, home=Path.home(), prefix=Path("/")),
         offline=request.offline,

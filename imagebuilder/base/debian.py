@@ -46,9 +46,17 @@ _GLIBC = re.compile(r"([0-9]+)\.([0-9]+)")
 
 
 def interpreters(index: PackageIndex) -> tuple[Interpreter, ...]:
-    """Return the CPythons a suite has, newest first."""
+    """Return the CPythons a suite has: the one that its package `python3` stands for, then the others, newest first.
+
+    The first is what the suite's own software runs on; newer ones are there long before all packages have wheels.
+    """
     packages = [package for name in index.stanzas if _PYTHON.fullmatch(name) and (package := index.newest(name))]
     packages.sort(key=lambda package: version.key(package.deb.version), reverse=True)
+    default = index.newest("python3")
+    if default:
+        packages.sort(
+            key=lambda package: not default.deb.version.startswith(package.deb.name.removeprefix("python") + ".")
+        )
     return tuple(
         Interpreter(
             version=package.deb.version.rpartition(":")[2].rpartition("-")[0].replace("~", ""),

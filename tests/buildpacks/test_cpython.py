@@ -11,7 +11,7 @@ from buildpacks.api import Require
 from layers.errors import BuildError, UsageError
 from tests import apps
 
-ALL = ("3.11.2", "3.12.9", "3.13.5", "3.14.0", "3.15.0rc1")
+ALL = ("3.15.0rc1", "3.14.0", "3.13.5", "3.12.9", "3.11.2")
 
 
 def asked(tmp_path: Path, files: Mapping[str, str], **settings: str) -> list[tuple[str, str]]:
@@ -53,7 +53,7 @@ def test_what_the_user_says_replaces_pins_but_not_what_the_project_requires(tmp_
     assert asked(tmp_path, FILES, BP_CPYTHON_VERSION="3.12.*")[0] == ("3.12.*", "--BP_CPYTHON_VERSION")
 
 
-def test_nothing_said_asks_for_nothing_and_gives_the_newest_that_is_no_pre_release(tmp_path: Path) -> None:
+def test_nothing_said_asks_for_nothing_and_gives_the_first_that_is_no_pre_release(tmp_path: Path) -> None:
     assert asked(tmp_path, {"main.py": "", "pyproject.toml": "", "Pipfile": ""}) == []
     assert pinned(tmp_path) == "3.14.0"
 
@@ -93,7 +93,7 @@ def test_an_empty_python_version_file_says_nothing(tmp_path: Path) -> None:
         ("3.15rc1", "3.15.0rc1"), ("3.11 || 3.12", "3.12.9"), ("^3.11,!=3.14.0", "3.13.5"), ("3.15.0rc1", "3.15.0rc1"),
     ],
 )  # fmt: skip
-def test_the_newest_version_that_a_wish_allows_is_chosen(tmp_path: Path, wish: str, version: str) -> None:
+def test_the_first_version_that_a_wish_allows_is_chosen(tmp_path: Path, wish: str, version: str) -> None:
     assert pinned(tmp_path, wish) == version
 
 

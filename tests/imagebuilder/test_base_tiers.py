@@ -303,6 +303,34 @@ update-alternatives --install "unclosed
     ]
 
 
+def test_calls_in_a_loop_are_read_with_each_value() -> None:
+    script = b"""
+basedir=/usr/lib/jvm/java-21
+tools='java keytool'
+priority=2111
+for i in $tools; do
+    update-alternatives \\
+        --install /usr/bin/$i $i ${basedir}/bin/$i $priority \\
+        $unknown --slave /usr/share/man/$i.1 $i.1 $elsewhere/$i.1
+done
+for prog in convert; do
+    update-alternatives --install /usr/bin/$prog \\
+        $prog /usr/bin/$prog-im7.q16 10000
+done
+"""
+    assert list(alternatives(script)) == [
+        Alternative(2111, "/usr/bin/java", "java", "/usr/lib/jvm/java-21/bin/java"),
+        Alternative(2111, "/usr/bin/keytool", "keytool", "/usr/lib/jvm/java-21/bin/keytool"),
+        Alternative(10000, "/usr/bin/convert", "convert", "/usr/bin/convert-im7.q16"),
+    ]
+
+
+def test_a_script_with_endless_loops_is_read_in_no_time() -> None:
+    lists = "".join(f"for v{n} in {' '.join(map(str, range(100)))}; do\n" for n in range(9))
+    call = "update-alternatives --install /a/" + "".join(f"$v{n}" for n in range(9)) + " n /b 1\n"
+    assert len(list(alternatives((lists + call).encode()))) == 1000
+
+
 def test_links_that_lead_nowhere_or_in_a_circle_do_no_harm(tmp_path: Path) -> None:
     made = base(
         tmp_path,

@@ -76,8 +76,8 @@ def test_tables_are_merged_name_by_name(app: Path) -> None:
 def test_all_flags_reach_the_request(app: Path) -> None:
     flags = (
         "-t team/shop:1 -o oci:out -o archive:a.tar --load docker --platform linux/arm64 --base debian:sid"
-        " --process web --entry x --locked --offline --no-cache --compression zstd --created 0 --digest-file d --metadata-file m"
-        " --workers 3 --cache-dir c --name Shop"
+        " --process web --entry x --locked --offline --no-cache --compression zstd --created 0 --digest-file d"
+        " --metadata-file m --workers 3 --cache-dir c --name Shop"
     )
     request = load(app, flags).request
     assert (request.name, request.title) == ("shop", "Shop")
