@@ -329,6 +329,8 @@ def test_a_script_with_endless_loops_is_read_in_no_time() -> None:
     lists = "".join(f"for v{n} in {' '.join(map(str, range(100)))}; do\n" for n in range(9))
     call = "update-alternatives --install /a/" + "".join(f"$v{n}" for n in range(9)) + " n /b 1\n"
     assert len(list(alternatives((lists + call).encode()))) == 1000
+    doubled = "a=xx\n" + 'a="$a$a"\n' * 60 + "update-alternatives --install /b/$a b /c 1\n"
+    assert len(list(alternatives(doubled.encode()))) <= 1000
 
 
 def test_links_that_lead_nowhere_or_in_a_circle_do_no_harm(tmp_path: Path) -> None:
