@@ -7,6 +7,9 @@ from typing import Protocol
 
 from layers.errors import IntegrityError
 
+# Kinds of hashes that RECORD files and lock files may use, and how many bytes their values have.
+HASH_SIZES = {"sha256": 32, "sha384": 48, "sha512": 64}
+
 _PATTERN = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -66,6 +69,4 @@ def sha256() -> Hasher:
 
 def hasher(algorithm: str) -> Hasher | None:
     """Start a running hash of the name used in RECORD files and lock files; None if it is not an accepted one."""
-    if algorithm not in ("sha256", "sha384", "sha512"):
-        return None
-    return hashlib.new(algorithm)
+    return hashlib.new(algorithm) if algorithm in HASH_SIZES else None

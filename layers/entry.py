@@ -4,15 +4,16 @@ An Entry has no mtime, no user or group name and no inode facts, so nothing of t
 bytes, a source file, or a piece of an archive on disk; it is read once, when the layer is written, and checked then.
 """
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 from layers.errors import IntegrityError
 
-# Longest path Linux takes, and longest name of a file (limits.h: PATH_MAX, NAME_MAX).
+# Longest path Linux takes; a part that is empty, `.`, `..` or longer than a name may be (255); a NUL (limits.h).
 _PATH_MAX = 4096
-_NAME_MAX = 255
+_UNSAFE = re.compile(rb"(?:^|/)(?:\.{0,2}(?:/|\Z)|[^/]{256})|\0")
 # Largest owner that a ustar header holds.
 _OWNER_MAX = 0o7777777
 
@@ -128,13 +129,7 @@ def symlink(path: str, target: str) -> Entry:
 def check_path(path: str) -> None:
     """Raise IntegrityError IB502 unless `path` is relative, normalised and something Linux can hold."""
     encoded = path.encode("utf-8", "surrogateescape")
-    parts = encoded.split(b"/")
-    if (
-        not encoded
-        or len(encoded) > _PATH_MAX
-        or any(part in (b"", b".", b"..") or len(part) > _NAME_MAX for part in parts)
-        or b"\0" in encoded
-    ):
+    if len(encoded) > _PATH_MAX or _UNSAFE.search(encoded):
         raise _unsafe(path)
 
 

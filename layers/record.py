@@ -1,7 +1,6 @@
 """RECORD: the list of an installed distribution's files with their hashes (PyPA, Recording installed projects)."""
 
 import base64
-import binascii
 import csv
 import io
 from collections.abc import Iterable, Mapping
@@ -56,12 +55,12 @@ def _parse_checksum(path: str, text: str) -> Checksum | None:
     if not text:
         return None
     algorithm, _, encoded = text.partition("=")
-    hasher = digest.hasher(algorithm)
+    encoded = encoded.rstrip("=")
     try:
-        value = base64.b64decode(encoded.rstrip("=") + "=" * (-len(encoded.rstrip("=")) % 4), b"-_", validate=True)
-    except (binascii.Error, ValueError):
+        value = base64.b64decode(encoded + "=" * (-len(encoded) % 4), b"-_", validate=True)
+    except ValueError:
         value = b""
-    if hasher is None or len(value) != len(hasher.digest()):
+    if len(value) != digest.HASH_SIZES.get(algorithm):
         raise ValueError(f"RECORD has no usable hash for {path!r}: {text[:100]!r}")
     return Checksum(algorithm, value)
 

@@ -35,7 +35,8 @@ _KNOWN_FLAGS = _DESCRIPTOR | _UTF8 | 0b110
 _ZIP64_FIELD = 0x0001
 _UNICODE_PATH_FIELD = 0x7075
 _MAX16, _MAX32 = 0xFFFF, 0xFFFFFFFF
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\\]")
+# Control characters, backslashes, and parts that are empty, `.` or `..`.
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\\]|(?:^|/)\.{0,2}(?:/|\Z)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,8 +202,7 @@ class _Archive:
             name = record.name.decode("utf-8" if record.flags & _UTF8 else "ascii")
         except UnicodeDecodeError:
             name = ""
-        parts = name.removesuffix("/").split("/")
-        safe = not _CONTROL.search(name) and not any(part in ("", ".", "..") for part in parts)
+        safe = not _UNSAFE.search(name.removesuffix("/"))
         self.require(safe, "a member has the unsafe name {!r}", record.name[:200])
         return name
 

@@ -184,6 +184,6 @@ def test_a_damaged_archive_is_refused(tmp_path: Path, change: Callable[[bytearra
     refused(changed(archive(tmp_path), change), what)
 
 
-def test_a_member_that_claims_to_inflate_to_terabytes_is_refused(tmp_path: Path) -> None:
+def test_a_bomb_is_refused_by_its_ratio(tmp_path: Path) -> None:
     path = archive(tmp_path, bomb=bytes(100 << 20))
     refused(path, "would inflate to 104857600 bytes")
