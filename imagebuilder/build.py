@@ -1,9 +1,11 @@
 """The build: from the request to the image in its place, one call for each thing that is done."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from buildpacks.api import BuildContext, BuildResult, LayerSpec
+from buildpacks import pip_install, requirements
+from buildpacks.api import BuildContext, BuildResult, Interpreter, LayerSpec, Pins, Target
 from buildpacks.order import ORDER
 from imagebuilder import lock as lockfile
 from imagebuilder import outputs, pin
@@ -105,20 +107,34 @@ def _renew(
 
 def run_buildpacks(request: BuildRequest, plan: Plan, pins: PlatformLock) -> tuple[BuildResult, ...]:
     """Ask each buildpack what it adds. Nothing is fetched or written by that."""
-    target = debian.target(pins.base)
+    common = BuildContext(
+        app=request.app,
+        requires=(),
+        target=debian.target(pins.base),
+        interpreter=pins.interpreter,
+        pins=Pins(),
+        distributions=pins.distributions,
+    )
     return tuple(
-        step.buildpack.build(
-            BuildContext(
-                app=request.app,
-                requires=step.requires,
-                target=target,
-                interpreter=pins.interpreter,
-                pins=pins.steps[step.buildpack.id].pins,
-                distributions=pins.distributions,
-            )
-        )
+        step.buildpack.build(replace(common, requires=step.requires, pins=pins.steps[step.buildpack.id].pins))
         for step in plan.steps
     )
+
+
+def preview(request: BuildRequest, plan: Plan) -> tuple[BuildResult, ...]:
+    """Ask each buildpack what it would add, before anything is pinned: what the requirements name has to do.
+
+    Good for the processes; the layers are not those of the image.
+    """
+    context = BuildContext(
+        app=request.app,
+        requires=(),
+        target=Target(request.platform, request.base, (0, 0)),
+        interpreter=Interpreter("3.0", "/usr/bin/python3", "not pinned"),
+        pins=Pins(),
+        distributions=frozenset(requirements.read(request.app, pip_install.requirement_files(request.app)).names),
+    )
+    return tuple(step.buildpack.build(replace(context, requires=step.requires)) for step in plan.steps)
 
 
 def run_configuration(

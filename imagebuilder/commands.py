@@ -60,7 +60,7 @@ def plan(chosen: Chosen, console: Console) -> int:
     found = resolve(ORDER, request.app)
     pins = lock.read(request.source).get(str(request.platform))
     stale = pin.stale(found, request, pins)
-    results = pipeline.run_buildpacks(request, found, pins) if pins and not stale else ()
+    results = pipeline.preview(request, found) if stale or not pins else pipeline.run_buildpacks(request, found, pins)
     document = report.plan(
         found,
         settings=configuration.values,
