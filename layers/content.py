@@ -89,17 +89,20 @@ class Reader:
         check.finish()
 
     def _run(self, path: Path, offset: int, size: int) -> Iterator[bytes]:
-        if path != self._path:
-            self.close()
-            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            self._path = path
         end = offset + size
         while offset < end:
-            chunk = os.pread(self._descriptor, min(_RAW_CHUNK, end - offset), offset)
+            chunk = os.pread(self._opened(path), min(_RAW_CHUNK, end - offset), offset)
             if not chunk:
                 return  # the check of the content finds out that it is too short
             offset += len(chunk)
             yield chunk
+
+    def _opened(self, path: Path) -> int:
+        if path != self._path:
+            self.close()
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            self._path = path
+        return self._descriptor
 
 
 class _Check:

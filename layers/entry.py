@@ -11,9 +11,10 @@ from pathlib import Path
 
 from layers.errors import IntegrityError
 
-# Longest path Linux takes; a part that is empty, `.`, `..` or longer than a name may be (255); a NUL (limits.h).
+# Longest path Linux takes (limits.h). A part that is empty, `.`, `..`, or longer than a name may be; one that engines
+# take for a whiteout, which deletes files of the layers below (image-spec, layer.md); a NUL.
 _PATH_MAX = 4096
-_UNSAFE = re.compile(rb"(?:^|/)(?:\.{0,2}(?:/|\Z)|[^/]{256})|\0")
+_UNSAFE = re.compile(rb"(?:^|/)(?:\.{0,2}(?:/|\Z)|[^/]{256}|\.wh\.)|\0")
 # Largest owner that a ustar header holds.
 _OWNER_MAX = 0o7777777
 

@@ -47,7 +47,8 @@ def pieces(entries: Iterable[Entry]) -> Iterator[Content]:
     pending = b""
     for entry in entries:
         pending += _header(entry)
-        if entry.kind is Kind.FILE and entry.size:
+        # An empty content that is not here yet is read too: it must turn out to be empty.
+        if entry.kind is Kind.FILE and entry.content != b"":
             yield pending
             yield entry.content
             pending = _PADDING[-entry.size % BLOCK]

@@ -99,6 +99,15 @@ def test_plain_bytes_of_an_archive_are_checked(tmp_path: Path) -> None:
         assert caught.value.code == "IB513"
 
 
+def test_contents_of_several_archives_can_be_read_in_turns(tmp_path: Path) -> None:
+    plain = [os.urandom(700_000), os.urandom(700_000)]
+    for number, content in enumerate(plain):
+        (tmp_path / str(number)).write_bytes(content)
+    reader = Reader()
+    turns = zip(*(reader.read(Stored(tmp_path / str(number), 0, 700_000)) for number in (0, 1)), strict=True)
+    assert [b"".join(chunks) for chunks in zip(*turns, strict=True)] == plain
+
+
 def test_a_weak_hash_is_refused(tmp_path: Path) -> None:
     with pytest.raises(IntegrityError, match="md5") as caught:
         read(replace(deflated(tmp_path), checksum=checksum(PLAIN, "md5")))

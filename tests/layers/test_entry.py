@@ -41,6 +41,14 @@ def test_a_path_that_linux_holds_is_accepted(path: str) -> None:
     assert file(path, b"").path == path
 
 
+@pytest.mark.parametrize("path", [".wh.passwd", "etc/.wh..wh..opq", "etc/.wh.d/x"])
+def test_a_name_that_would_delete_files_of_other_layers_is_refused(path: str) -> None:
+    with pytest.raises(IntegrityError) as caught:
+        file(path, b"")
+    assert caught.value.code == "IB502"
+    assert file("etc/a.wh.b", b"").size == file("etc/.whx", b"").size == 0
+
+
 def test_the_bytes_of_a_path_survive() -> None:
     assert file("é\udcff", b"").path_bytes == b"\xc3\xa9\xff"
 

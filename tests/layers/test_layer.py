@@ -15,7 +15,7 @@ from layers.blobs import BlobStore, write_file
 from layers.compress import Compression
 from layers.content import stamp
 from layers.digest import Digest
-from layers.entry import Entry, Kind, SourceFile, directory, file, symlink
+from layers.entry import Deflated, Entry, Kind, SourceFile, directory, file, symlink
 from layers.errors import IntegrityError, StorageError
 from layers.layer import Layer, write_layer
 from layers.wheel import Scheme, read_wheel, wheel_entries
@@ -86,6 +86,17 @@ def test_a_source_file_that_changes_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(StorageError) as caught:
         write_layer(store, [file("a", b"x" * (5 << 20)), file("b", listed)], created_by="x")
     assert caught.value.code == "IB602"
+    assert names(store) == []
+
+
+def test_a_file_that_should_be_empty_is_looked_at_too(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"hidden")
+    store = BlobStore(tmp_path / "store")
+    with pytest.raises(IntegrityError, match="a file in source is damaged"):
+        write_layer(store, [file("a", Deflated(source, 0, 6, 0, 0))], created_by="x")
+    with pytest.raises(StorageError, match="changed"):
+        write_layer(store, [file("a", SourceFile(source, 0, (0, 0, 0, 0)))], created_by="x")
     assert names(store) == []
 
 
