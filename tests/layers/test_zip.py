@@ -6,9 +6,12 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from layers.content import Reader
 from layers.errors import IntegrityError
@@ -182,6 +185,17 @@ def cut(content: bytearray, *, at: int, insert: bytes = b"x") -> None:
 )
 def test_a_damaged_archive_is_refused(tmp_path: Path, change: Callable[[bytearray], object], what: str) -> None:
     refused(changed(archive(tmp_path), change), what)
+
+
+@given(st.data())
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_one_wrong_byte_never_changes_what_is_read(tmp_path: Path, data: st.DataObject) -> None:
+    path = archive(tmp_path)
+    position = data.draw(st.integers(0, path.stat().st_size - 1))
+    value = data.draw(st.integers(0, 255))
+    changed(path, lambda content: content.__setitem__(position, value))
+    with suppress(IntegrityError):
+        assert {member.name: read(member) for member in read_zip(path)} == {"one": CONTENT, "two": b"2"}
 
 
 def test_a_bomb_is_refused_by_its_ratio(tmp_path: Path) -> None:
