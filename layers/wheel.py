@@ -1,7 +1,7 @@
 """Wheels as entries: what an installer would write, straight from the archive (PyPA binary distribution format).
 
 Every file of a wheel must be in its RECORD with a hash, which is checked when the file is read. Nothing of the wheel
-is executed. What differs from pip is what formats.md normalises: no bytecode, no installer's own files, RECORD
+is executed. What differs from pip is what docs/format.md normalises: no bytecode, no installer's own files, RECORD
 sorted, scripts of entry points written by one template (docs/decisions/0003-wheels.md).
 """
 
