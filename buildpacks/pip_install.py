@@ -7,6 +7,7 @@ holds the environment itself; the wheels are checked against each other when it 
 
 import posixpath
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from buildpacks import requirements, selection
 from buildpacks.api import (
@@ -27,8 +28,8 @@ from buildpacks.api import (
 from layers import entry
 from layers.canonical import Json
 from layers.entry import Entry
-from layers.errors import UsageError
-from layers.wheel import Scheme, merge, read_wheel, wheel_entries
+from layers.errors import IntegrityError, UsageError
+from layers.wheel import Scheme, Wheel, merge, read_wheel, wheel_entries
 
 _PREFIX = "layers/site-packages"
 # docs/decisions/0022-a-layer-for-each-large-wheel.md
@@ -133,9 +134,26 @@ def _environment_layer(wheels: Sequence[PinnedWheel], interpreter: Interpreter, 
 
 def _installed(wheels: Sequence[PinnedWheel], scheme: Scheme, files: Files) -> list[tuple[str, tuple[Entry, ...]]]:
     return [
-        (f"{wheel.name} {wheel.version}", wheel_entries(read_wheel(files[wheel.source.digest]), scheme))
-        for wheel in wheels
+        (f"{pin.name} {pin.version}", wheel_entries(_read(pin, files[pin.source.digest]), scheme)) for pin in wheels
     ]
+
+
+def _read(pin: PinnedWheel, path: Path) -> Wheel:
+    """Read a wheel and check that it is what its file name and its index said."""
+    from packaging.version import InvalidVersion, Version  # only who makes a layer compares versions
+
+    wheel = read_wheel(path)
+    try:
+        same = wheel.name == pin.name and Version(wheel.version) == Version(pin.version)
+    except InvalidVersion:
+        same = False
+    if not same:
+        raise IntegrityError(
+            f"{pin.source.name} holds {wheel.name} {wheel.version}, and not {pin.name} {pin.version}",
+            hint="its file was renamed or its index is wrong; do not use it",
+            code="IB511",
+        )
+    return wheel
 
 
 def _key(layer: str, wheels: Sequence[PinnedWheel], scheme: Scheme) -> dict[str, Json]:

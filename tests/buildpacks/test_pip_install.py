@@ -1,7 +1,7 @@
 """pip-install: what it detects and pins, and the layers it describes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -207,3 +207,13 @@ def test_a_wheel_cannot_replace_the_environments_interpreter(tmp_path: Path) -> 
     wheels, files = stored(tmp_path, index.wheel("evil", files={"evil-1.0.data/scripts/python": b"#!/bin/sh\n"}))
     with pytest.raises(IntegrityError, match="bin/python"):
         made(pip_install.wheel_layers(wheels, PYTHON)[0], files)
+
+
+@pytest.mark.parametrize("claimed", ["other 1.0", "honest 2.0", "honest not-a-version"])
+def test_a_wheel_that_is_not_what_its_pin_says_is_refused_as_ib511(tmp_path: Path, claimed: str) -> None:
+    (wheel,), files = stored(tmp_path, index.wheel("honest", "1.0"))
+    name, _, version = claimed.partition(" ")
+    _, shared = pip_install.wheel_layers([replace(wheel, name=name, version=version)], PYTHON)
+    with pytest.raises(IntegrityError, match=f"honest 1.0, and not {claimed}") as caught:
+        made(shared, files)
+    assert caught.value.code == "IB511"
