@@ -19,98 +19,9 @@ import pytest
 
 from layers import content, wheel
 from layers.entry import Entry, Kind
+from tests.popular import MODULES
 
 pytestmark = pytest.mark.network
-
-# Popular wheels, and those known for odd ones: data, headers and scripts in `.data`, vendored libraries, namespaces.
-PROJECTS = [
-    "numpy",
-    "pandas",
-    "django",
-    "psycopg",
-    "psycopg-binary",
-    "cryptography",
-    "grpcio",
-    "jupyter-core",
-    "greenlet",
-    "awscli",
-    "httpie",
-    "widgetsnbextension",
-    "jupyterlab-pygments",
-    "pybind11",
-    "pybind11-global",
-    "ruff",
-    "aiohttp",
-    "alembic",
-    "anyio",
-    "asgiref",
-    "attrs",
-    "bcrypt",
-    "beautifulsoup4",
-    "black",
-    "boto3",
-    "celery",
-    "certifi",
-    "cffi",
-    "charset-normalizer",
-    "click",
-    "colorama",
-    "fastapi",
-    "flask",
-    "fonttools",
-    "frozenlist",
-    "fsspec",
-    "gunicorn",
-    "h11",
-    "httpcore",
-    "httpx",
-    "idna",
-    "jinja2",
-    "jmespath",
-    "jsonschema",
-    "kiwisolver",
-    "lxml",
-    "markdown",
-    "markupsafe",
-    "matplotlib",
-    "multidict",
-    "mypy-extensions",
-    "networkx",
-    "orjson",
-    "packaging",
-    "pillow",
-    "platformdirs",
-    "pluggy",
-    "protobuf",
-    "psutil",
-    "pyarrow",
-    "pydantic",
-    "pydantic-core",
-    "pygments",
-    "pyjwt",
-    "pytest",
-    "python-dateutil",
-    "pytz",
-    "pyyaml",
-    "redis",
-    "requests",
-    "rich",
-    "scikit-learn",
-    "scipy",
-    "setuptools",
-    "six",
-    "sqlalchemy",
-    "starlette",
-    "tqdm",
-    "typing-extensions",
-    "tzdata",
-    "urllib3",
-    "uvicorn",
-    "uvloop",
-    "werkzeug",
-    "yarl",
-    "zipp",
-]
 
 SERIES = f"{sys.version_info.major}.{sys.version_info.minor}"
 STATE = re.compile(r"^(lib/python[\d.]+/site-packages/)?[^/]+\.dist-info/(INSTALLER|REQUESTED|direct_url\.json)$")
@@ -119,9 +30,9 @@ STATE = re.compile(r"^(lib/python[\d.]+/site-packages/)?[^/]+\.dist-info/(INSTAL
 @pytest.fixture(scope="session")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("wheels")
-    pip("download", "--no-deps", "--only-binary", ":all:", "--dest", str(folder), *PROJECTS)
+    pip("download", "--no-deps", "--only-binary", ":all:", "--dest", str(folder), *MODULES)
     found = sorted(folder.glob("*.whl"))
-    assert len(found) >= len(PROJECTS) >= 60
+    assert len(found) == len(MODULES) >= 96
     return found
 
 

@@ -1,0 +1,1 @@
+raise SystemExit("the configuration says what starts")
