@@ -1,0 +1,1 @@
+"""Registries: images pushed and pulled over the OCI distribution protocol."""
