@@ -15,7 +15,7 @@ from imagebuilder.base.pins import BasePins, PinnedDeb
 from layers import blobs, canonical
 from layers.canonical import Json
 from layers.digest import Digest
-from layers.errors import UsageError
+from layers.errors import StorageError, UsageError
 
 FILE = "imagebuilder.lock"
 _VERSION = 1
@@ -88,7 +88,10 @@ def read(folder: Path) -> Lock:
 
 
 def write(folder: Path, lock: Lock) -> bool:
-    """Write the lock of a project if it differs from what is there, and say whether it did."""
+    """Write the lock of a project if it differs from what is there, and say whether it did.
+
+    Raises StorageError IB601 if the folder cannot be written.
+    """
     import tomli_w  # a build with a lock that fits does not write one
 
     document = {"version": _VERSION, "platforms": {name: _platform_table(lock[name]) for name in sorted(lock)}}
@@ -96,7 +99,14 @@ def write(folder: Path, lock: Lock) -> bool:
     path = folder / FILE
     if path.is_file() and path.read_bytes() == content:
         return False
-    blobs.write_file(path, content)
+    try:
+        blobs.write_file(path, content)
+    except StorageError as error:
+        raise StorageError(
+            error.message,
+            hint="run `imagebuilder lock` where the folder can be written, and bring the lock along with the files",
+            code=error.code,
+        ) from error
     return True
 
 

@@ -22,6 +22,8 @@ from layers.errors import IntegrityError, StorageError
 _LAYOUT = {"imageLayoutVersion": "1.0.0"}
 _CHUNK = 1 << 20
 _serial = itertools.count()
+# What the names of unfinished files begin with: they are nobody's once the process that wrote them has ended.
+PARTIAL = ".partial-"
 
 
 class BlobWriter:
@@ -145,8 +147,15 @@ def write_file(path: Path, content: bytes) -> None:
 
 @contextmanager
 def replaced(path: Path) -> Iterator[BinaryIO]:
-    """Replace a file durably by what is written in the block; an error in it leaves the old file as it was."""
+    """Replace a file durably by what is written in the block; an error in it leaves the old file as it was.
+
+    A link stays and leads to the new file. StorageError IB601 if it cannot be written, or is no file: to put a file in
+    the place of `/dev/null` would be the end of more than this build.
+    """
     with _reported(path):
+        path = Path(os.path.realpath(path))
+        if path.exists() and not path.is_file():
+            raise OSError(errno.EINVAL, "it is no file", str(path))
         partial, file = _create_partial(path.parent)
         try:
             with file:
@@ -171,7 +180,7 @@ def sync_folder(folder: Path) -> None:
 
 def _create_partial(folder: Path) -> tuple[Path, BinaryIO]:
     while True:
-        partial = folder / f".partial-{os.getpid()}-{next(_serial)}"
+        partial = folder / f"{PARTIAL}{os.getpid()}-{next(_serial)}"
         with suppress(FileExistsError):
             return partial, partial.open("xb")
 
@@ -208,17 +217,20 @@ def _reported(place: Path) -> Iterator[None]:
 
 
 def storage_error(error: OSError, place: Path) -> StorageError:
-    """Say what the operating system refused, where, and what helps."""
-    reason = {
-        errno.ENOSPC: "the disk is full",
-        errno.EDQUOT: "the disk quota is used up",
-        errno.EROFS: "the file system is read-only",
-        errno.EACCES: "permission denied",
-        errno.EPERM: "permission denied",
-        errno.ENOENT: "no such file or folder",
-    }.get(error.errno or 0, error.strerror or str(error))
+    """Say what the operating system refused, where, and what helps. Names of ours that nobody gave are not shown."""
+    full, closed = "free some space", "make it writable"
+    reason, remedy = {
+        errno.ENOSPC: ("the disk is full", full),
+        errno.EDQUOT: ("the disk quota is used up", full),
+        errno.EROFS: ("the file system is read-only", closed),
+        errno.EACCES: ("permission denied", closed),
+        errno.EPERM: ("permission denied", closed),
+        errno.ENOENT: ("no such file or folder", "create its folder"),
+    }.get(error.errno or 0, (error.strerror or str(error), "see what is there"))
+    name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
+    shown = place if not name or Path(name).name.startswith(PARTIAL) else name
     return StorageError(
-        f"cannot use {error.filename or place}: {reason}",
-        hint="free some space or choose another place with --cache-dir or --output",
+        f"cannot use {shown}: {reason}",
+        hint=f"{remedy}, or choose another place with --cache-dir or --output",
         code="IB601",
     )

@@ -11,7 +11,7 @@ from imagebuilder import lock
 from imagebuilder.base.pins import BasePins, PinnedDeb
 from imagebuilder.lock import LockedStep, PlatformLock
 from layers.digest import Digest
-from layers.errors import UsageError
+from layers.errors import StorageError, UsageError
 
 LIBC = PinnedDeb("libc6", "2.41-12", "amd64", "debian/pool/main/g/glibc/libc6_2.41-12_amd64.deb", Digest.of(b"c"), 1)
 PYTHON = PinnedDeb("python3.13", "3.13.5-2", "amd64", "debian/pool/main/p/python3.13/x.deb", Digest.of(b"p"), 2)
@@ -40,6 +40,13 @@ def test_a_lock_reads_back_what_was_written(tmp_path: Path) -> None:
 def test_an_equal_lock_is_not_written_again(tmp_path: Path) -> None:
     lock.write(tmp_path, {"linux/amd64": PINS, "linux/arm64": PINS})
     assert not lock.write(tmp_path, {"linux/arm64": PINS, "linux/amd64": PINS})
+
+
+def test_a_lock_that_cannot_be_written_says_where_to_make_it(tmp_path: Path) -> None:
+    (tmp_path / lock.FILE).mkdir()
+    with pytest.raises(StorageError, match=r"imagebuilder\.lock: it is no file") as caught:
+        lock.write(tmp_path, {})
+    assert "`imagebuilder lock`" in caught.value.hint and caught.value.code == "IB601"
 
 
 def test_no_lock_is_an_empty_lock(tmp_path: Path) -> None:

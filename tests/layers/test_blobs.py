@@ -1,6 +1,7 @@
 """layers.blobs: a blob is there as a whole or not at all."""
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -103,6 +104,32 @@ def test_a_folder_that_is_a_file_is_a_storage_error(tmp_path: Path) -> None:
     with pytest.raises(StorageError) as caught:
         BlobStore(tmp_path / "store").write(LAYER_TAR, [b""])
     assert caught.value.code == "IB601"
+
+
+def test_what_is_no_file_is_never_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    for name in ("pipe", "link"):
+        with pytest.raises(StorageError, match="pipe: it is no file") as caught:
+            blobs.write_file(tmp_path / name, b"text")
+        assert caught.value.code == "IB601"
+    assert (tmp_path / "pipe").is_fifo() and (tmp_path / "link").is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe"]
+
+
+def test_a_link_stays_and_leads_to_the_new_file(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("file")
+    for text in (b"first", b"second"):
+        blobs.write_file(tmp_path / "link", text)
+        assert (tmp_path / "file").read_bytes() == text
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_an_error_names_the_file_that_was_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(StorageError) as caught:
+        blobs.write_file(tmp_path / "missing" / "file", b"text")
+    assert caught.value.message == f"cannot use {tmp_path}/missing/file: no such file or folder"
+    assert caught.value.hint.startswith("create its folder, or ")
 
 
 def test_a_small_file_is_replaced_at_once(tmp_path: Path) -> None:
