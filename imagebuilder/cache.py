@@ -10,13 +10,14 @@ A result counts only if its blob is there and has its size; bytes are hashed aga
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from layers import canonical
-from layers.blobs import BlobStore, storage_error, write_file
+from layers.blobs import PARTIAL, BlobStore, storage_error, write_file
 from layers.canonical import Json
 from layers.descriptor import Descriptor
 from layers.digest import Digest
@@ -88,14 +89,16 @@ class Cache:
     def prune(self, keep_bytes: int = 0) -> int:
         """Delete what was used longest ago until at most `keep_bytes` are left; return the bytes freed.
 
+        What killed builds left goes in any case; what uv keeps goes if nothing is to be kept.
         Raises StorageError IB610 while a build uses the cache.
         """
         with self._locked(fcntl.LOCK_EX | fcntl.LOCK_NB):
             blobs = sorted(((path.stat().st_mtime_ns, path.name, path) for path in self._blobs()), reverse=True)
-            kept = freed = 0
+            kept = 0
+            freed = sum(_remove(self.root / name) for name in ("scratch", *(() if keep_bytes else ("uv",))))
             for _, name, path in blobs:
                 size = path.stat().st_size
-                if not name.startswith(".partial-") and kept + size <= keep_bytes:
+                if not name.startswith(PARTIAL) and kept + size <= keep_bytes:
                     kept += size
                 else:
                     path.unlink()
@@ -106,10 +109,16 @@ class Cache:
             return freed
 
     def verify(self) -> tuple[str, ...]:
-        """Hash every blob; delete and return the names of those that are damaged."""
+        """Hash every blob; delete and return the names of those that are damaged.
+
+        What a killed build was writing goes too, and is no damage.
+        """
         damaged = []
         with self._locked(fcntl.LOCK_EX | fcntl.LOCK_NB):
             for path in self._blobs():
+                if path.name.startswith(PARTIAL):
+                    path.unlink()
+                    continue
                 try:
                     self.store.verify(Digest(f"sha256:{path.name}"))
                 except IntegrityError:
@@ -150,6 +159,12 @@ def _lock(descriptor: int, operation: int, root: Path) -> None:
         raise StorageError(
             f"the cache {root} is in use by a build", hint="wait until the build has ended and try again", code="IB610"
         ) from error
+
+
+def _remove(folder: Path) -> int:
+    freed = sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
+    shutil.rmtree(folder, ignore_errors=True)
+    return freed
 
 
 def _listed(folder: Path) -> list[Path]:

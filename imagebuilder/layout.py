@@ -16,7 +16,7 @@ from pathlib import Path
 from imagebuilder import documents
 from imagebuilder.image import REF_NAME, Image
 from layers import blobs, canonical
-from layers.blobs import BlobStore, storage_error
+from layers.blobs import PARTIAL, BlobStore, storage_error
 from layers.canonical import Json
 from layers.descriptor import INDEX, Descriptor
 from layers.errors import IntegrityError, UsageError
@@ -40,6 +40,7 @@ def write_layout(image: Image, store: BlobStore, folder: Path, *, names: Sequenc
     try:
         _claim(folder)
         with _locked(folder):
+            _sweep(folder)
             target = BlobStore(folder)
             target.initialise()
             with ThreadPoolExecutor(_COPIES) as pool:
@@ -66,11 +67,18 @@ def _claim(folder: Path) -> None:
         raise _not_a_layout(folder, "it is a file")
     if not (folder / "oci-layout").is_file() and folder.is_dir():
         found = sorted(path.name for path in folder.iterdir())
-        others = [name for name in found if name not in _OURS and not name.startswith(".partial-")]
+        others = [name for name in found if name not in _OURS and not name.startswith(PARTIAL)]
         if others:
             raise _not_a_layout(folder, f"it holds {others[0]!r}")
     # BlobStore would make it for its owner alone; an output is as readable as the user's umask says.
     (folder / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Delete what killed builds left; no other writes here now."""
+    for place in (folder, folder / "blobs" / "sha256"):
+        for left in place.glob(f"{PARTIAL}*"):
+            left.unlink()
 
 
 def _copy(store: BlobStore, target: BlobStore, blob: Descriptor) -> None:

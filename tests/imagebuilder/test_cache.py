@@ -63,6 +63,16 @@ def test_pruning_keeps_what_was_used_last_and_drops_partial_files(tmp_path: Path
     assert cache.usage().blobs == cache.usage().results == 0
 
 
+def test_pruning_drops_what_killed_builds_unpacked_and_in_the_end_what_uv_keeps(tmp_path: Path) -> None:
+    for name in ("scratch/1-0/file", "uv/cache/page"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes(b"12345")
+    assert Cache(tmp_path).prune(keep_bytes=100) == 5
+    assert not (tmp_path / "scratch").exists() and (tmp_path / "uv").exists()
+    assert Cache(tmp_path).prune() == 5
+    assert not (tmp_path / "uv").exists()
+
+
 def test_a_build_in_another_process_keeps_pruning_away(tmp_path: Path) -> None:
     program = "import sys; from pathlib import Path; from imagebuilder.cache import Cache\n"
     program += "with Cache(Path(sys.argv[1])).in_use():\n    print('held', flush=True); sys.stdin.read()"
@@ -89,3 +99,12 @@ def test_verify_names_and_removes_what_was_changed(tmp_path: Path) -> None:
     assert cache.verify() == (damaged.descriptor.digest.hex,)
     assert cache.find({"x": 1}) is None
     assert cache.find(KEY) == whole
+
+
+def test_what_a_killed_build_left_is_no_damage(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    remembered(cache, b"whole", KEY)
+    left = tmp_path / "blobs" / "sha256" / ".partial-1-1"
+    left.write_bytes(b"half")
+    assert cache.verify() == ()
+    assert not left.exists()

@@ -90,7 +90,7 @@ def test_a_folder_with_something_else_in_it_is_refused_and_left_alone(tmp_path: 
         write(made, tmp_path / "out" / name)
 
 
-def test_what_a_killed_build_left_is_finished(tmp_path: Path) -> None:
+def test_what_a_killed_build_left_is_finished_or_deleted(tmp_path: Path) -> None:
     made = images.small(tmp_path / "store")
     (tmp_path / "out/blobs/sha256").mkdir(parents=True)
     (tmp_path / "out/.partial-1-0").write_bytes(b"{")
@@ -98,6 +98,7 @@ def test_what_a_killed_build_left_is_finished(tmp_path: Path) -> None:
     (tmp_path / "out/blobs/sha256" / made.image.config.digest.hex).write_bytes(b"cut")
     write(made, tmp_path / "out")
     assert open_image(str(tmp_path / "out")).image == made.image
+    assert not list((tmp_path / "out").rglob(".partial-*"))
 
 
 def test_a_damaged_blob_of_the_store_is_named_and_nothing_is_announced(tmp_path: Path) -> None:
