@@ -134,8 +134,9 @@ class Registry:
         return digest
 
     def put_image(self, name: str, *layers: bytes, tag: str = "latest") -> str:
-        """Store an image of these layers (bytes as they are) and return the digest of its manifest."""
-        config = {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": []}}
+        """Store an image of these layers (uncompressed) and return the digest of its manifest."""
+        root = {"type": "layers", "diff_ids": [digest_of(layer) for layer in layers]}
+        config = {"architecture": "amd64", "os": "linux", "rootfs": root}
         kinds = [("config.v1+json", json.dumps(config).encode()), *(("layer.v1.tar", layer) for layer in layers)]
         first, *rest = (
             {"mediaType": f"application/vnd.oci.image.{kind}", "digest": self.put_blob(name, blob), "size": len(blob)}
@@ -226,7 +227,7 @@ class Registry:
             allowed = {"pull"} if name in self.read_only or not user else {"pull", "push", "delete"}
             grants |= {(name, action) for action in {*actions.split(",")} & allowed}
         with self.lock:
-            value = f"token-{len(self.traffic.requests)}-{len(self.tokens)}"
+            value = f"secret-token-{len(self.traffic.requests)}-{len(self.tokens)}"
             self.tokens[value] = Token(user, frozenset(grants), self.token_uses)
         document = {"token": value, "access_token": value, "expires_in": 300}
         return Answer(200, {"Content-Type": "application/json"}, json.dumps(document).encode())

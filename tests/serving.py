@@ -82,14 +82,16 @@ class Request:
 class Answer:
     """What a server says. A generated body needs a length or an encoding in `headers`, or it ends with the connection.
 
-    With `raw`, the body is everything that is sent: no status line, no headers.
+    `prelude` goes before the status line. With `raw`, the body is everything that is sent: no status line, no headers.
     """
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes | Iterable[bytes] = b""
+    prelude: Iterable[bytes] = ()
     raw: bool = False
     close: bool = False
+    version: str = "1.1"
 
 
 @dataclass
@@ -221,7 +223,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             answer = self.server.application(request)
             self._send(answer)
-            self._drain(request)
+            self._drain(request, answer)
         except (Reset, OSError):
             self._reset()
         except Exception as error:  # noqa: BLE001 it is raised when the test ends
@@ -241,43 +243,46 @@ class _Handler(BaseHTTPRequestHandler):
         return Request(self.command, unquote(parts.path), query, headers, self.path, self.number, body)
 
     def _send(self, answer: Answer) -> None:
+        for piece in answer.prelude:
+            self._write(piece)
         if not answer.raw:
-            self.wfile.write(self._head(answer))
+            self._write(self._head(answer))
         if self.command == "HEAD" and not answer.raw:
             return
         chunked = answer.headers.get("Transfer-Encoding") == "chunked"
         for chunk in [answer.body] if isinstance(answer.body, bytes) else answer.body:
-            if self.server.stopped.is_set():
-                raise Reset
-            self.wfile.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
+            self._write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked and chunk else chunk)
             with self.server.lock:
                 self.server.traffic.sent += len(chunk)
         if chunked:
-            self.wfile.write(b"0\r\n\r\n")
-        if answer.raw:
-            self.close_connection = True
+            self._write(b"0\r\n\r\n")
+
+    def _write(self, piece: bytes) -> None:
+        if self.server.stopped.is_set():
+            raise Reset
+        self.wfile.write(piece)
 
     def _head(self, answer: Answer) -> bytes:
         headers = dict(answer.headers)
-        known = headers.keys() & {"Content-Length", "Transfer-Encoding"}
-        if not known and isinstance(answer.body, bytes) and answer.status >= 200 and answer.status != 204:
+        sized = headers.keys() & {"Content-Length", "Transfer-Encoding"} or answer.status in (204, 304)
+        if not sized and isinstance(answer.body, bytes):
             headers["Content-Length"] = str(len(answer.body))
-        elif not known and answer.body:
+        elif not sized:
             answer.close = True
         if answer.close:
             headers["Connection"] = "close"
-            self.close_connection = True
-        lines = [f"HTTP/1.1 {answer.status} {responses.get(answer.status, 'Unknown')}"]
+        lines = [f"HTTP/{answer.version} {answer.status} {responses.get(answer.status, 'Unknown')}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
-    def _drain(self, request: Request) -> None:
-        """Read what is left of a body, as servers do, so that the next request is not mistaken for it."""
-        if self.close_connection or request.body.length - request.body.received > _LONGEST_DRAINED:
+    def _drain(self, request: Request, answer: Answer) -> None:
+        """Read what is left of a body, as servers do, so that it is not mistaken for the next request."""
+        left = request.body.length - request.body.received
+        if answer.raw or answer.close or answer.version == "1.0" or left > _LONGEST_DRAINED:
             self.close_connection = True
-            return
-        for _ in request.body:
-            pass
+        else:
+            for _ in request.body:
+                pass
 
     def _reset(self) -> None:
         self.close_connection = True
