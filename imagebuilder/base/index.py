@@ -2,7 +2,7 @@
 
 import re
 import time  # noqa: TID251 only formats a date that was signed
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -106,10 +106,9 @@ def load_index(suite: str, architecture: str, *, mirrors: Mirrors, download: Dow
         )
     stanzas: dict[str, list[tuple[str, bytes]]] = {}
     for (archive, _), (_, packages) in zip(SUITES[suite], parts, strict=True):
-        for stanza in packages.split(b"\n\n"):
-            if stanza.startswith(b"Package: "):
-                name = stanza[9 : stanza.index(b"\n")].decode()
-                stanzas.setdefault(name, []).append((archive, stanza))
+        for stanza in packages:
+            name = stanza[9 : stanza.index(b"\n")].decode()
+            stanzas.setdefault(name, []).append((archive, stanza))
     newest = max(release.date for release, _ in parts)
     moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(newest + _SNAPSHOT_DELAY_S))
     return PackageIndex(suite, architecture, moment, stanzas)
@@ -125,7 +124,7 @@ def _check_offered(suite: str, architecture: str) -> None:
 
 def _load(
     archive: str, codename: str, architecture: str, *, mirrors: Mirrors, download: Download
-) -> tuple[Release, bytes]:
+) -> tuple[Release, list[bytes]]:
     root = f"{mirrors.address(archive)}/dists/{codename}"
     release = read_release(
         download(f"{root}/InRelease", _RELEASE_MAX),
@@ -141,12 +140,23 @@ def _load(
     packed = download(f"{root}/{folder}/{file}", size)
     if Digest.of(packed) != digest:
         raise _damaged(codename, f"{folder}/Packages.xz is not what the signed Release file promises")
-    plain = bytearray()
+    return release, list(_split(packed, f"{folder}/Packages.xz of {codename}"))
+
+
+def _split(packed: bytes, name: str) -> Iterator[bytes]:
+    """Yield the stanzas of packages while they are unpacked: a suite has 50 MB of them, which fit in memory once."""
+    size, rest = 0, b""
     for chunk in xz.plain([packed]):
-        plain += chunk
-        if len(plain) > _PLAIN_MAX:
-            raise _damaged(codename, f"{folder}/Packages.xz unpacks to more than {_PLAIN_MAX} bytes")
-    return release, bytes(plain)
+        size += len(chunk)
+        if size > _PLAIN_MAX:
+            raise _damaged(name, f"it unpacks to more than {_PLAIN_MAX} bytes")
+        *whole, rest = (rest + chunk).split(b"\n\n")
+        yield from filter(_is_package, whole)
+    yield from filter(_is_package, [rest])
+
+
+def _is_package(stanza: bytes) -> bool:
+    return stanza.startswith(b"Package: ")
 
 
 def _package(archive: str, stanza: bytes) -> Package:

@@ -186,6 +186,14 @@ def test_an_architecture_that_the_archive_does_not_have_is_said_so(served: Mirro
     assert "has no main/binary-amd64" in refused(served, "IB553").message
 
 
+def test_where_the_pieces_of_an_index_end_does_not_matter(served: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = load(served)
+    for size in (1, 2, 7, 100):
+        monkeypatch.setattr("layers.xz._CHUNK", size)
+        assert load(served).stanzas == whole.stanzas
+    assert sorted(whole.stanzas) == ["libc6", "python3.13"]
+
+
 def test_an_index_that_unpacks_without_end_is_refused(served: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("imagebuilder.base.index._PLAIN_MAX", 100)
     assert "more than 100 bytes" in refused(served, "IB553").message
