@@ -9,7 +9,7 @@ import posixpath
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from buildpacks import requirements, selection
+from buildpacks import declared, requirements, selection
 from buildpacks.api import (
     App,
     BuildContext,
@@ -25,6 +25,7 @@ from buildpacks.api import (
     Pins,
     Require,
 )
+from buildpacks.requirements import Requirements
 from layers import entry
 from layers.canonical import Json
 from layers.entry import Entry
@@ -58,8 +59,9 @@ def requirement_files(app: App) -> tuple[str, ...]:
 
 
 def detect(app: App) -> BuildPlan | Fail:
-    """Fit if there are requirement files (RFC 0001: all of those named)."""
+    """Fit if there are requirement files (RFC 0001: all of those named); IB305 if packages are named elsewhere."""
     if not requirement_files(app):
+        declared.refuse(app)
         return Fail("no requirements.txt")
     return BuildPlan(provides=("site-packages",), requires=(Require("cpython", build=True), Require("pip", build=True)))
 
@@ -78,7 +80,10 @@ def pin(context: PinContext) -> Pins:
         target=context.target,
         previous=context.previous.wheels,
     )
-    return Pins(wheels=selection.select(pylock, interpreter, context.target, hashes=asked.hashes, urls=asked.urls))
+    wheels = selection.select(pylock, interpreter, context.target, hashes=asked.hashes, urls=asked.urls)
+    if asked.require_hashes:
+        _check_all_have_hashes(wheels, asked)
+    return Pins(wheels=wheels)
 
 
 def build(context: BuildContext) -> BuildResult:
@@ -86,6 +91,16 @@ def build(context: BuildContext) -> BuildResult:
     interpreter = _present(context.interpreter)
     layers = wheel_layers(context.pins.wheels, interpreter)
     return BuildResult(layers, env={"PATH": f"/{_PREFIX}/bin", "VIRTUAL_ENV": f"/{_PREFIX}"})
+
+
+def _check_all_have_hashes(wheels: Sequence[PinnedWheel], asked: Requirements) -> None:
+    """All or none, as pip has it ("Secure installs"): a package that is not checked undoes what the others promise."""
+    if without := [f"{wheel.name}=={wheel.version}" for wheel in wheels if wheel.name not in asked.hashes]:
+        raise IntegrityError(
+            f"the requirements ask for hashes and have none for {', '.join(without[:5])}",
+            hint="write them all, as `uv pip compile --generate-hashes` does, or none",
+            code="IB412",
+        )
 
 
 def wheel_layers(wheels: Sequence[PinnedWheel], interpreter: Interpreter) -> tuple[LayerSpec, ...]:

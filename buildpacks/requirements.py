@@ -63,10 +63,11 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Requirements:
-    """Requirement files with everything they include, in reading order."""
+    """Requirement files with everything they include, in reading order. `require_hashes`: no package without one."""
 
     files: tuple[str, ...]
     requested: tuple[Requested, ...]
+    require_hashes: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -115,7 +116,9 @@ def read(app: App, roots: tuple[str, ...]) -> Requirements:
     seen: dict[tuple[str, bool], None] = {}
     lines = list(_lines(app, roots, seen=seen))
     files = tuple(dict.fromkeys(path for path, _ in seen))
-    return Requirements(files, tuple(_requested(line) for line in lines if not line.is_option))
+    requested = tuple(_requested(line) for line in lines if not line.is_option)
+    asked_for = any(option.name == "--require-hashes" for line in lines if line.is_option for option in _options(line))
+    return Requirements(files, requested, asked_for or any(one.hashes for one in requested))
 
 
 def options(app: App, roots: tuple[str, ...]) -> tuple[Option, ...]:

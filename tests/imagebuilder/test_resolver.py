@@ -104,6 +104,13 @@ def test_a_hash_that_no_file_has_is_an_integrity_error_ib409(tmp_path: Path) -> 
     assert "till 1.0" in caught.value.message
 
 
+@pytest.mark.parametrize("text", ["--require-hashes\nchip==1.0\n", "chip==1.0\ntill==1.0 --hash={hash}\n"])
+def test_hashes_are_for_all_packages_or_for_none_ib412(tmp_path: Path, text: str) -> None:
+    with index.serve(*WHEELS) as served, pytest.raises(IntegrityError, match=r"none for chip==1\.0") as caught:
+        pin(tmp_path, text.format(hash=f"sha256:{WHEELS[1].sha256}"), resolver(tmp_path, served.url))
+    assert (caught.value.code, caught.value.exit_code) == ("IB412", 6)
+
+
 def test_a_wheel_by_address_is_pinned_by_its_hash_and_its_secret_stays_out(tmp_path: Path) -> None:
     with index.serve(*WHEELS, user=f"bot:{SECRET}") as served:
         address = served.url.replace("simple", "files").replace("//", "//bot:${TOKEN}@") + f"/{WHEELS[1].filename}"
