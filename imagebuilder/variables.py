@@ -12,7 +12,13 @@ from buildpacks.api import Setting
 from imagebuilder.settings import Given
 from layers.errors import UsageError
 
-_OPTIONS = {"BP_CPYTHON_VERSION": "python", "BP_PIP_REQUIREMENT": "requirements"}
+# Options by variable. Two have no option of their own and keep their name.
+_OPTIONS = {
+    "BP_CPYTHON_VERSION": "python",
+    "BP_PIP_DEST_PATH": "BP_PIP_DEST_PATH",
+    "BP_PIP_FIND_LINKS": "BP_PIP_FIND_LINKS",
+    "BP_PIP_REQUIREMENT": "requirements",
+}
 _LABEL = "org.opencontainers.image."
 _LABELS = (
     "AUTHORS", "CREATED", "DESCRIPTION", "DOCUMENTATION", "LICENSES", "REF_NAME", "REVISION", "SOURCE", "TITLE",

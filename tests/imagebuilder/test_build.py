@@ -212,3 +212,13 @@ def test_the_environment_labels_and_time_of_the_user_are_in_the_image(place: Wor
     assert "MODE=test" in shown["env"]
     assert shown["labels"]["team"] == "shop"
     assert shown["created"] == "2026-01-31T12:00:00Z"
+
+
+def test_wheels_of_a_folder_in_the_application_stand_for_every_index(place: World) -> None:
+    app = place.app({"requirements.txt": "click\n", "main.py": ""})
+    (app / "wheels").mkdir()
+    (old,) = [wheel for wheel in world.SHELF if wheel.filename.startswith("click-8.2.0")]
+    (app / "wheels" / old.filename).write_bytes(old.content)
+    done(place.run("build", str(app), BP_PIP_DEST_PATH="wheels"))
+    assert pinned(app) == {"click": "8.2.0"}
+    assert place.index.seen == []
