@@ -33,7 +33,7 @@ class PlainDisplay:
 
     def ended(self, step: Step) -> None:
         """Write the line of a finished step."""
-        if not step.failed:
+        if not (step.failed or step.passing):
             self._write(_finished(step, colour=self._colour))
 
     def warned(self, message: str) -> None:
@@ -91,7 +91,8 @@ class TerminalDisplay:
             if self._closed:  # the run was given up, a thread of it was not done
                 return
             self._running.remove(step)
-            self._draw([] if step.failed else [_finished(step, colour=self._colour, width=self._width())])
+            stays = not (step.failed or step.passing)
+            self._draw([_finished(step, colour=self._colour, width=self._width())] if stays else [])
 
     def warned(self, message: str) -> None:
         """Write a warning above the rows."""

@@ -1,21 +1,29 @@
 """Images: what export made, or what is read back, checked, from a layout or an archive."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 from imagebuilder import documents
 from imagebuilder.documents import Document, malformed
+from imagebuilder.reference import Reference
 from layers import content, decompress, tarball
 from layers.blobs import BlobStore, storage_error
 from layers.canonical import Json
-from layers.descriptor import CONFIG, LAYER_GZIP, LAYER_TAR, LAYER_ZSTD, MANIFEST, Descriptor, Platform
+from layers.descriptor import CONFIG, INDEX, LAYER_GZIP, LAYER_TAR, LAYER_ZSTD, MANIFEST, Descriptor, Platform
 from layers.digest import Digest
 from layers.entry import Checksum, Kind, Stored
 from layers.errors import UsageError
 from layers.layer import Layer
+
+_DOCKER = "application/vnd.docker."
+MANIFESTS = (MANIFEST, f"{_DOCKER}distribution.manifest.v2+json")
+INDEXES = (INDEX, f"{_DOCKER}distribution.manifest.list.v2+json")
+_CONFIGS = (CONFIG, f"{_DOCKER}container.image.v1+json")
+# Docker's name of what is the same bytes.
+_DOCKER_LAYER = f"{_DOCKER}image.rootfs.diff.tar.gzip"
 
 REF_NAME = "org.opencontainers.image.ref.name"
 
@@ -25,8 +33,9 @@ _LARGEST_DOCUMENT = 4 << 20
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image whose blobs are all in one store.
+    """An image whose blobs are all in one store, but for those that have an origin: layers of a base image.
 
+    `origins` names, for each of them, the repository that has it; whoever needs the bytes gets them there.
     `manifest.digest` is the manifest digest, `config.digest` the config digest (Docker's image id); neither is ever
     called just "the digest". An index digest exists only where an index names images of several platforms.
     """
@@ -35,6 +44,7 @@ class Image:
     config: Descriptor
     layers: tuple[Layer, ...]
     platform: Platform
+    origins: Mapping[Digest, Reference] = field(default_factory=dict)
 
     @property
     def blobs(self) -> tuple[Descriptor, ...]:
@@ -43,14 +53,25 @@ class Image:
         return (*named.values(), self.manifest)
 
 
-class Place(Protocol):
-    """Where an image is read from: a layout on disk, or the one in an archive."""
+# The bytes of a blob, unchecked: a file, or what yields them from the first one, as often as it is called.
+Content = Path | Callable[[], Iterable[bytes]]
+
+
+class Blobs(Protocol):
+    """Where the blobs of an image are: a layout on disk, the one in an archive, or a repository of a registry."""
+
+    def open(self, blob: Descriptor, *, limit: int | None = None) -> Iterator[bytes]:
+        """Yield a blob; the last chunk comes only if the whole was what the digest promised."""
+
+    def content(self, blob: Descriptor) -> Content:
+        """Return the bytes of a blob for somebody who checks them."""
+
+
+class Place(Blobs, Protocol):
+    """A layout on disk, or the one in an archive."""
 
     def file(self, name: str) -> bytes:
         """Return a small file beside the blobs; empty if it is missing."""
-
-    def open(self, blob: Digest, *, limit: int | None = None) -> Iterator[bytes]:
-        """Yield a blob; the last chunk comes only if the whole was what the digest promised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +79,16 @@ class StoredImage:
     """An image that was read back: where it is, its documents, and the values they describe."""
 
     reference: str
-    place: Place
+    place: Blobs
     image: Image
     manifest: Document
     config: Document
 
     def files(self, layer: Layer) -> Iterator[tarball.Member]:
         """Yield what a layer holds, in its order. The end comes only if the layer is what its digests promised."""
-        stored = self.place.open(layer.descriptor.digest)
+        stored = self.place.open(layer.descriptor)
+        if layer.descriptor.media_type == _DOCKER_LAYER:
+            layer = replace(layer, descriptor=replace(layer.descriptor, media_type=LAYER_GZIP))
         return tarball.members(tarball.Forward(decompress.tar(layer, stored)))
 
     def to_json(self) -> dict[str, Json]:
@@ -96,6 +119,20 @@ def open_image(reference: str) -> StoredImage:
     Every document is read whole and checked against its digest; layers are only looked at when asked for.
     Raises UsageError IB655 if there is no such image, IntegrityError IB654 if it is not a valid one.
     """
+    place, named = locate(reference)
+    return read(reference, place, named)
+
+
+def blobs_of(store: BlobStore) -> Blobs:
+    """Return the blobs of a store, which is a layout too."""
+    return _Layout(store.root)
+
+
+def locate(reference: str) -> tuple[Place, Descriptor]:
+    """Find what `oci:DIR[:name]`, `archive:FILE` or a path names: its place, and what `index.json` says of it.
+
+    Raises as `open_image` does.
+    """
     kind, colon, rest = reference.partition(":")
     path, name = Path(rest if colon and kind in ("oci", "archive") else reference), ""
     if kind == "oci" and not path.is_dir() and ":" in rest:
@@ -112,18 +149,21 @@ def open_image(reference: str) -> StoredImage:
     if marker.text("imageLayoutVersion", "") != "1.0.0":
         raise malformed(f"{reference!r} is no OCI image layout of version 1.0.0")
     index = documents.parse(place.file("index.json"), "index.json")
-    return _read(reference, place, _choose(index, name, reference))
+    return place, _choose(index, name, reference)
 
 
-def _read(reference: str, place: Place, named: Descriptor) -> StoredImage:
+def read(reference: str, place: Blobs, named: Descriptor) -> StoredImage:
+    """Read the image whose manifest `named` describes. Raises IntegrityError IB654 if it is not a valid one."""
+    if named.media_type not in MANIFESTS:
+        raise malformed(f"{reference!r} holds {named.media_type[:100]!r} and not the image of one platform")
     manifest = _document(place, named, "manifest")
-    if manifest.number("schemaVersion") != 2 or manifest.text("mediaType", MANIFEST) != MANIFEST:
+    if manifest.number("schemaVersion") != 2 or manifest.text("mediaType", MANIFEST) != named.media_type:
         raise manifest.wrong("mediaType")
     if "manifests" in manifest.fields:
         # CVE-2021-41190: one document that is a manifest to one reader and an index to another.
         raise malformed("the manifest has both `layers` and `manifests`")
     described = documents.descriptor(manifest.child("config"))
-    if described.media_type != CONFIG:
+    if described.media_type not in _CONFIGS:
         raise manifest.wrong("config")
     config = _document(place, described, "config")
     # Without the name and the platform that the index adds: the descriptor that export returned.
@@ -138,7 +178,7 @@ def _layers(manifest: Document, config: Document) -> tuple[Layer, ...]:
     if len(stored) != len(diff_ids):
         raise malformed(f"the manifest has {len(stored)} layers, the config {len(diff_ids)}")
     for number, layer in enumerate(stored):
-        if layer.media_type not in (LAYER_TAR, LAYER_GZIP, LAYER_ZSTD):
+        if layer.media_type not in (LAYER_TAR, LAYER_GZIP, LAYER_ZSTD, _DOCKER_LAYER):
             raise malformed(f"layer {number} has the media type {layer.media_type[:100]!r}")
     steps = [step for step in config.children("history") if step.fields.get("empty_layer") is not True]
     created_by = [step.text("created_by", "") for step in steps] if len(steps) == len(stored) else [""] * len(stored)
@@ -153,16 +193,13 @@ def _choose(index: Document, name: str, reference: str) -> Descriptor:
         raise _not_found(f"there is no image {name!r} in {reference!r}", names)
     if len(chosen) > 1:
         raise _not_found(f"there are {len(chosen)} images in {reference!r}", names)
-    (found,) = chosen.values()
-    if found.media_type != MANIFEST:
-        raise malformed(f"{reference!r} holds {found.media_type[:100]!r} and not the image of one platform")
-    return found
+    return next(iter(chosen.values()))
 
 
-def _document(place: Place, described: Descriptor, name: str) -> Document:
+def _document(place: Blobs, described: Descriptor, name: str) -> Document:
     if described.size > _LARGEST_DOCUMENT:
         raise malformed(f"the {name} has {described.size} bytes")
-    text = b"".join(place.open(described.digest, limit=_LARGEST_DOCUMENT))
+    text = b"".join(place.open(described, limit=_LARGEST_DOCUMENT))
     if len(text) != described.size:
         raise malformed(f"the {name} has {len(text)} bytes and should have {described.size}")
     return documents.parse(text, name)
@@ -170,7 +207,7 @@ def _document(place: Place, described: Descriptor, name: str) -> Document:
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """A layout on disk."""
+    """A layout on disk; a store is one, too."""
 
     folder: Path
 
@@ -183,8 +220,11 @@ class _Layout:
         except OSError as error:
             raise storage_error(error, self.folder / name) from error
 
-    def open(self, blob: Digest, *, limit: int | None = None) -> Iterator[bytes]:
-        return BlobStore(self.folder).open(blob, limit=limit)
+    def open(self, blob: Descriptor, *, limit: int | None = None) -> Iterator[bytes]:
+        return BlobStore(self.folder).open(blob.digest, limit=limit)
+
+    def content(self, blob: Descriptor) -> Content:
+        return BlobStore(self.folder).path(blob.digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +236,12 @@ class _Archive:
     def file(self, name: str) -> bytes:
         return b"".join(self._read(name, _LARGEST_DOCUMENT, None)) if name in self.members else b""
 
-    def open(self, blob: Digest, *, limit: int | None = None) -> Iterator[bytes]:
-        return self._read(f"blobs/sha256/{blob.hex}", limit, Checksum("sha256", bytes.fromhex(blob.hex)))
+    def open(self, blob: Descriptor, *, limit: int | None = None) -> Iterator[bytes]:
+        checksum = Checksum("sha256", bytes.fromhex(blob.digest.hex))
+        return self._read(f"blobs/sha256/{blob.digest.hex}", limit, checksum)
+
+    def content(self, blob: Descriptor) -> Content:
+        return lambda: self.open(blob)
 
     def _read(self, name: str, limit: int | None, checksum: Checksum | None) -> Iterator[bytes]:
         member = self.members.get(name)

@@ -7,7 +7,7 @@ folder sees the old images or the new ones. What is there already is not written
 
 import fcntl
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -24,7 +24,7 @@ from layers.errors import IntegrityError, UsageError
 MARKER = {"imageLayoutVersion": "1.0.0"}
 
 # The full name under which containerd, and a Docker that stores images in it, import an image.
-_CONTAINERD_NAME = "io.containerd.image.name"
+CONTAINERD_NAME = "io.containerd.image.name"
 _CHUNK = 1 << 20
 # Copies at a time: some hash while others wait for the disk.
 _COPIES = 4
@@ -34,8 +34,21 @@ _OURS = {"blobs", "index.json", "oci-layout"}
 def write_layout(image: Image, store: BlobStore, folder: Path, *, names: Sequence[str]) -> None:
     """Add an image to a layout under these names; each takes the place of the image that had it.
 
+    Raises as `add` does, IntegrityError IB503 if a blob of the store is damaged.
+    """
+    add(folder, image.blobs, partial(_copy, store), [named(image, name) for name in names])
+
+
+def add(
+    folder: Path,
+    wanted: Sequence[Descriptor],
+    copy: Callable[[BlobStore, Descriptor], None],
+    manifests: Sequence[Mapping[str, Json]],
+) -> None:
+    """Add to a layout: each blob by `copy`, then these named manifests to `index.json`.
+
     The folder is made if it is missing. Raises UsageError IB653 if it holds something else than a layout, StorageError
-    IB601 if it cannot be written, IntegrityError IB503 if a blob of the store is damaged.
+    IB601 if it cannot be written.
     """
     try:
         _claim(folder)
@@ -44,8 +57,10 @@ def write_layout(image: Image, store: BlobStore, folder: Path, *, names: Sequenc
             target = BlobStore(folder)
             target.initialise()
             with ThreadPoolExecutor(_COPIES) as pool:
-                list(pool.map(partial(_copy, store, target), image.blobs))
-            _add(image, folder / "index.json", names)
+                list(
+                    pool.map(partial(copy, target), [blob for blob in wanted if not target.has(blob.digest, blob.size)])
+                )
+            _name(folder / "index.json", manifests)
     except OSError as error:
         raise storage_error(error, folder) from error
 
@@ -57,7 +72,7 @@ def index(manifests: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
 
 def named(image: Image, name: str, reference: str = "") -> dict[str, Json]:
     """Return an image's descriptor with its name in a layout (image-spec, annotations.md) and its full reference."""
-    names = {REF_NAME: name} | ({_CONTAINERD_NAME: reference} if reference else {})
+    names = {REF_NAME: name} | ({CONTAINERD_NAME: reference} if reference else {})
     return {**image.manifest.to_json(), "annotations": names, "platform": image.platform.to_json()}
 
 
@@ -82,8 +97,6 @@ def _sweep(folder: Path) -> None:
 
 
 def _copy(store: BlobStore, target: BlobStore, blob: Descriptor) -> None:
-    if target.has(blob.digest, blob.size):
-        return
     try:
         with store.path(blob.digest).open("rb") as file, target.writer(blob.digest, blob.size) as copy:
             while chunk := file.read(_CHUNK):
@@ -93,13 +106,14 @@ def _copy(store: BlobStore, target: BlobStore, blob: Descriptor) -> None:
         raise
 
 
-def _add(image: Image, path: Path, names: Sequence[str]) -> None:
+def _name(path: Path, manifests: Sequence[Mapping[str, Json]]) -> None:
     before = path.read_bytes() if path.exists() else b""
-    manifests: list[Mapping[str, Json]] = []
+    names = [documents.Document("manifest", each).mapping("annotations").get(REF_NAME) for each in manifests]
+    others: list[Mapping[str, Json]] = []
     if before:
         known = documents.parse(before, "index.json").children("manifests")
-        manifests = [one.fields for one in known if one.mapping("annotations").get(REF_NAME) not in names]
-    after = canonical.encode(index([*manifests, *(named(image, name) for name in names)]))
+        others = [one.fields for one in known if one.mapping("annotations").get(REF_NAME) not in names]
+    after = canonical.encode(index([*others, *manifests]))
     if after != before:
         blobs.write_file(path, after)
 

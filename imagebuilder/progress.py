@@ -12,11 +12,15 @@ from typing import Protocol
 
 
 class Step:
-    """A piece of work: its name, how many bytes of how many are done (`total` 0: unknown), and what came of it."""
+    """A piece of work: its name, how many bytes of how many are done (`total` 0: unknown), and what came of it.
 
-    def __init__(self, name: str, total: int = 0) -> None:
+    One that is `passing` is a part of another step, worth a row while it runs and no line when it has ended.
+    """
+
+    def __init__(self, name: str, total: int = 0, *, passing: bool = False) -> None:
         self.name = name
         self.total = total
+        self.passing = passing
         self.done = 0
         self.result = ""
         self.failed = False
@@ -84,9 +88,9 @@ class Progress:
         return time.monotonic() - self._started
 
     @contextmanager
-    def step(self, name: str, *, total: int = 0) -> Iterator[Step]:
-        """Run a step. Steps may overlap; those of one name are added up in `timings`."""
-        step = Step(name, total)
+    def step(self, name: str, *, total: int = 0, passing: bool = False) -> Iterator[Step]:
+        """Run a step. Steps may overlap; those of one name are added up in `timings`, which know no passing ones."""
+        step = Step(name, total, passing=passing)
         if self._display:
             with self._lock:
                 self._display.started(step)
@@ -97,7 +101,8 @@ class Progress:
         finally:
             step.end(failed=failed)
             with self._lock:
-                self.timings[name] = self.timings.get(name, 0.0) + step.seconds
+                if not passing:
+                    self.timings[name] = self.timings.get(name, 0.0) + step.seconds
                 if self._display:
                     self._display.ended(step)
 
