@@ -1,7 +1,8 @@
 """Layers made from their descriptions: looked up by key, or fetched for, written and remembered, side by side."""
 
+import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -47,21 +48,33 @@ class Workshop:
     def _write(self, specs: Sequence[LayerSpec], progress: Progress) -> list[Layer]:
         wanted = {source.digest: source for spec in specs for source in spec.sources}
         files = self.fetch(tuple(wanted.values())) if wanted else {}
+        given_up = threading.Event()
         with progress.step("layers", total=sum(map(_weight, specs))) as step, ThreadPoolExecutor(self.workers) as pool:
-            heaviest_first = sorted(specs, key=_weight, reverse=True)
-            running = {id(spec): pool.submit(self._write_one, spec, files, step) for spec in heaviest_first}
             try:
-                layers = [running[id(spec)].result() for spec in specs]
-            except BaseException:
+                heaviest_first = sorted(specs, key=_weight, reverse=True)
+                running = {
+                    id(spec): pool.submit(self._write_one, spec, files, step, given_up) for spec in heaviest_first
+                }
+                for one in as_completed(running.values()):
+                    one.result()  # the first error ends it, whichever layer it is of
+            except BaseException:  # an error of one layer, or a signal: nobody waits for the others
+                given_up.set()
                 pool.shutdown(cancel_futures=True)
                 raise
+            layers = [running[id(spec)].result() for spec in specs]
             size = sum(layer.descriptor.size for layer in layers)
             step.finish(f"{len(layers)} made, {size / 1e6:.1f} MB compressed")
         return layers
 
-    def _write_one(self, spec: LayerSpec, files: Files, step: Step) -> Layer:
+    def _write_one(self, spec: LayerSpec, files: Files, step: Step, given_up: threading.Event) -> Layer:
         own = {source.digest: files[source.digest] for source in spec.sources}
-        layer = write_layer(self.cache.store, spec.entries(own), created_by=spec.name, compression=self.compression)
+        layer = write_layer(
+            self.cache.store,
+            spec.entries(own),
+            created_by=spec.name,
+            compression=self.compression,
+            cancelled=given_up.is_set,
+        )
         if spec.key:
             self.cache.remember(self._key(spec), layer)
         step.advance(_weight(spec))

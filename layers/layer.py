@@ -1,6 +1,7 @@
 """Layers: entries written as a tar, compressed, hashed twice and stored, in one pass."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -25,16 +26,28 @@ class Layer:
 
 
 def write_layer(
-    store: BlobStore, entries: Iterable[Entry], *, created_by: str, compression: Compression = "gzip"
+    store: BlobStore,
+    entries: Iterable[Entry],
+    *,
+    created_by: str,
+    compression: Compression = "gzip",
+    cancelled: Callable[[], bool] = lambda: False,
 ) -> Layer:
     """Write entries, in any order, as a layer. An error leaves nothing in the store.
 
     The memory it takes depends on the number of entries, not on their sizes. Raises IntegrityError if a content is not
     what its archive or RECORD promised or if entries contradict each other, StorageError if a source file changed
-    while it was read or the store cannot be written.
+    while it was read or the store cannot be written, CancelledError soon after `cancelled` says yes.
     """
     hasher = digest.sha256()
     pieces = tar.pieces(tar.ordered(entries))
     with closing(compress.compress(pieces, compression, hasher=hasher)) as chunks:
-        blob = store.write(compress.media_type(compression), chunks)
+        blob = store.write(compress.media_type(compression), _unless(cancelled, chunks))
     return Layer(blob, Digest.from_hasher(hasher), created_by)
+
+
+def _unless(cancelled: Callable[[], bool], chunks: Iterable[bytes]) -> Iterator[bytes]:
+    for chunk in chunks:
+        if cancelled():
+            raise CancelledError
+        yield chunk

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from concurrent.futures import CancelledError
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,14 @@ def test_a_layer_has_the_digests_of_output_format_1(tmp_path: Path, compression:
     assert layer.descriptor.size == store.verify(layer.descriptor.digest).stat().st_size
     assert layer.diff_id.hex == DIFF_ID
     assert names(store) == [golden]
+
+
+def test_a_layer_that_is_given_up_leaves_nothing(tmp_path: Path) -> None:
+    store = BlobStore(tmp_path)
+    answers = iter([False, True])
+    with pytest.raises(CancelledError):
+        write_layer(store, [file("a", bytes(4 << 20))], created_by="test", cancelled=lambda: next(answers))
+    assert names(store) == []
 
 
 def test_the_diff_id_is_that_of_the_tar(tmp_path: Path) -> None:
