@@ -1,6 +1,7 @@
-"""What tests may need, why a test is skipped where it is missing, and the Docker engine that tests share."""
+"""What tests may need, why a test is skipped where it is missing, and the engine and registries that tests share."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -8,8 +9,10 @@ from collections.abc import Iterator
 from functools import cache
 
 import pytest
+from pytest_docker.plugin import Services
 
-from tests import engine
+from tests import engine, registries
+from tests.registries import Registries
 
 TOOLS = ("skopeo", "umoci", "crun", "podman")
 
@@ -25,6 +28,43 @@ def docker_environment() -> Iterator[dict[str, str]]:
     """The variables that lead a Docker client to an engine of our own; it starts with the first test that asks."""
     with engine.running() as environment:
         yield environment
+
+
+@pytest.fixture(scope="session")
+def _compose(docker_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Registries]:
+    if not registries.compose_program():
+        pytest.skip("docker-compose is not installed")
+    folder = tmp_path_factory.mktemp("registries")
+    registries.load_image(folder, docker_environment)
+    command, places = registries.compose(folder, docker_environment)
+    return shlex.join(command), places
+
+
+# The next three are how pytest-docker is told what to start; it stops what it started.
+@pytest.fixture(scope="session")
+def docker_compose_command(_compose: tuple[str, Registries]) -> str:
+    return _compose[0]
+
+
+@pytest.fixture(scope="session")
+def docker_compose_file() -> str:
+    return str(registries.COMPOSE_FILE)
+
+
+@pytest.fixture(scope="session")
+def docker_setup() -> list[str]:
+    return ["up --detach"]  # docker-compose 1.29 has no --wait
+
+
+@pytest.fixture(scope="session")
+def running_registries(_compose: tuple[str, Registries], docker_services: Services) -> Registries:
+    """Real registries: plain, read-only, and with a password over TLS. They start with the first test that asks."""
+    places = _compose[1]
+    try:
+        docker_services.wait_until_responsive(lambda: registries.answer(places), timeout=30, pause=0.1)
+    except Exception as error:
+        raise RuntimeError(docker_services._docker_compose.execute("logs").decode()) from error
+    return places
 
 
 @cache
