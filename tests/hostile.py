@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+from tests import registry
 from tests.registry import Fault, Registry
 from tests.serving import Answer, Application, Body, Request, Reset
 
@@ -98,6 +99,15 @@ def realm(url: str) -> Fault:
 def unless_authorized(fault: Fault) -> Fault:
     """Limit a fault to requests without credentials."""
     return lambda request, proceed: proceed(request) if "authorization" in request.headers else fault(request, proceed)
+
+
+def parrots() -> Fault:
+    """Refuse with an error that repeats the credentials it was given."""
+    return lambda request, proceed: (
+        registry.error(400, request.headers["authorization"])
+        if "authorization" in request.headers
+        else proceed(request)
+    )
 
 
 def uploads_to(base: str) -> Fault:
@@ -255,6 +265,11 @@ def says_raw(*pieces: bytes | Callable[[], Iterable[bytes]]) -> Fault:
         return Answer(raw=True, body=body)
 
     return answered
+
+
+def repeated(piece: bytes) -> Callable[[], Iterator[bytes]]:
+    """Generate the same bytes for ever."""
+    return lambda: itertools.repeat(piece * 100)
 
 
 def early_hints(count: int = 0) -> Fault:

@@ -251,9 +251,9 @@ class _Handler(BaseHTTPRequestHandler):
             return
         chunked = answer.headers.get("Transfer-Encoding") == "chunked"
         for chunk in [answer.body] if isinstance(answer.body, bytes) else answer.body:
-            self._write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked and chunk else chunk)
             with self.server.lock:
                 self.server.traffic.sent += len(chunk)
+            self._write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked and chunk else chunk)
         if chunked:
             self._write(b"0\r\n\r\n")
 
