@@ -31,13 +31,15 @@ def docker_environment() -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture(scope="session")
-def _compose(docker_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Registries]:
+def _compose(
+    docker_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, Registries]]:
     if not registries.compose_program():
         pytest.skip("docker-compose is not installed")
     folder = tmp_path_factory.mktemp("registries")
     registries.load_image(folder, docker_environment)
-    command, places = registries.compose(folder, docker_environment)
-    return shlex.join(command), places
+    with registries.compose(folder, docker_environment) as (command, places):
+        yield shlex.join(command), places
 
 
 # The next three are how pytest-docker is told what to start; it stops what it started.
@@ -58,7 +60,7 @@ def docker_setup() -> list[str]:
 
 @pytest.fixture(scope="session")
 def running_registries(_compose: tuple[str, Registries], docker_services: Services) -> Registries:
-    """Real registries: plain, read-only, and with a password over TLS. They start with the first test that asks."""
+    """Real registries of four kinds; they start with the first test that asks."""
     places = _compose[1]
     try:
         docker_services.wait_until_responsive(lambda: registries.answer(places), timeout=30, pause=0.1)

@@ -8,12 +8,13 @@ import json
 import shutil
 import socket
 import subprocess
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests import certificates, containers
+from tests.registries import tokens
 
 COMPOSE_FILE = containers.ROOT / "docker-compose.yml"
 IMAGE = "imagebuilder-tests/registry"
@@ -25,12 +26,13 @@ _HTPASSWD = f"{USER}:$2b$04$abcdefghijklmnopqrstuuU9tuCsSfvqLb3ZvMivaBDcGya0m8Dp
 
 @dataclass(frozen=True)
 class Registries:
-    """Where the registries are, as `host:port`; `authority` signed the certificate of the one that asks who it is."""
+    """Where the registries are, as `host:port`; `authority` signed the certificates of the last two."""
 
+    authority: Path
     plain: str
     read_only: str
     secure: str
-    authority: Path
+    tokens: str
 
 
 def write(folder: Path) -> certificates.Certificates:
@@ -51,20 +53,22 @@ def load_image(folder: Path, environment: Mapping[str, str]) -> None:
         raise RuntimeError(built.stderr)
 
 
-def compose(folder: Path, environment: Mapping[str, str]) -> tuple[list[str], Registries]:
-    """Return the compose command of an engine, and where the registries will be."""
-    authority = write(folder).authority
-    plain, read_only, secure = _free_ports(3)
-    variables = {
-        "DOCKER_HOST": environment["DOCKER_HOST"],
-        "REGISTRY_IMAGE": IMAGE,
-        "REGISTRY_FOLDER": str(folder),
-        "REGISTRY_PORT": str(plain),
-        "REGISTRY_READ_ONLY_PORT": str(read_only),
-        "REGISTRY_SECURE_PORT": str(secure),
-    }
-    command = ["env", *(f"{name}={value}" for name, value in variables.items()), *compose_program()]
-    return command, Registries(*(f"127.0.0.1:{port}" for port in (plain, read_only, secure)), authority)
+@contextmanager
+def compose(folder: Path, environment: Mapping[str, str]) -> Iterator[tuple[list[str], Registries]]:
+    """Yield the compose command of an engine, and where the registries will be, while tokens are served."""
+    made = write(folder)
+    ports = dict(zip(("PORT", "READ_ONLY_PORT", "SECURE_PORT", "TOKENS_PORT"), _free_ports(4), strict=True))
+    with tokens.running(made, f"{USER}:{PASSWORD}") as realm:
+        variables = {
+            "DOCKER_HOST": environment["DOCKER_HOST"],
+            "COMPOSE_PROFILES": "tokens",
+            "REGISTRY_IMAGE": IMAGE,
+            "REGISTRY_FOLDER": str(folder),
+            "REGISTRY_TOKENS_REALM": realm,
+            **{f"REGISTRY_{name}": str(port) for name, port in ports.items()},
+        }
+        command = ["env", *(f"{name}={value}" for name, value in variables.items()), *compose_program()]
+        yield command, Registries(made.authority, *(f"127.0.0.1:{port}" for port in ports.values()))
 
 
 def compose_program() -> list[str]:
@@ -87,7 +91,7 @@ def log_in(folder: Path, registry: str, *, password: str = PASSWORD) -> Path:
 
 def answer(places: Registries) -> bool:
     """Look whether all of them listen."""
-    return all(_listens(address) for address in (places.plain, places.read_only, places.secure))
+    return all(_listens(address) for address in (places.plain, places.read_only, places.secure, places.tokens))
 
 
 def _listens(address: str) -> bool:
