@@ -47,6 +47,9 @@ def parse(arguments: Sequence[str], version: str) -> Arguments:
     given: dict[str, object] = vars(namespace)
     command = given.get("command")
     if not isinstance(command, str):
+        if unknown:
+            flags = ["--help", "--version", *(option.flag for option in options_of(GLOBAL))]
+            raise unknown_word("flag", unknown[0], flags)
         raise UsageError("no command given", hint="`imagebuilder --help` lists the commands", code="IB100")
     if unknown:
         flags = [flag for option in options_of(command) for flag in (option.flag, option.short) if flag]

@@ -85,9 +85,15 @@ def _base_folder(variable: str, default: str, environment: Mapping[str, str]) ->
     """A relative path in an XDG variable is to be ignored (XDG base directory specification, "Basics")."""
     if (folder := environment.get(variable, "")).startswith("/"):
         return Path(folder)
-    if home := environment.get("HOME"):
-        return Path(home) / default
+    found = home(environment)
+    return found / default if found else None
+
+
+def home(environment: Mapping[str, str]) -> Path | None:
+    """Return the user's home: HOME, else what the user database says; None for a user without one."""
+    if found := environment.get("HOME"):
+        return Path(found)
     try:
-        return Path("~").expanduser() / default  # asks the user database
+        return Path("~").expanduser()
     except RuntimeError:
         return None

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from buildpacks.api import Files, Resolver, Source
+from imagebuilder import destinations
 from imagebuilder import index as index_settings
 from imagebuilder.base import debian
 from imagebuilder.base.index import PackageIndex
@@ -35,8 +36,9 @@ def suppliers(request: BuildRequest, cache: Cache, progress: Progress) -> Suppli
     )
     if request.debian_expired:
         mirrors = replace(mirrors, check_age=False)
+    home = destinations.home(request.environment) or Path("/")  # what engines give a user that nobody knows
     downloader = Downloader(
-        index_settings.load(request.app, request.environment, home=Path.home(), prefix=Path("/")),
+        index_settings.load(request.app, request.environment, home=home, prefix=Path("/")),
         offline=request.offline,
         environment=request.environment,
     )

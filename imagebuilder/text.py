@@ -9,6 +9,7 @@ _USERINFO = re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.-]*://)[^\s/@]+@")
 _HIDDEN = frozenset("\u061c\u200b\u200c\u200d\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2060\ufeff") | {
     chr(code) for code in range(0x2066, 0x206A)
 }
+_LIKENESS = 0.6  # of two words of which one could be meant: difflib's own threshold
 _STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 
 
@@ -87,8 +88,10 @@ def table(rows: Iterable[tuple[str, ...]]) -> list[str]:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return the known word that was most likely meant, or nothing."""
+    """Return the known word that was most likely meant; nothing if none is like it, or two are equally."""
     import difflib  # 4 ms that only a mistake has to pay
 
-    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return found[0] if found else ""
+    scores = {one: difflib.SequenceMatcher(None, one, word).ratio() for one in known}
+    best = max(scores.values(), default=0.0)
+    found = [one for one, score in scores.items() if score == best]
+    return found[0] if best >= _LIKENESS and len(found) == 1 else ""

@@ -53,6 +53,7 @@ def test_upgrade_may_name_a_package_or_none() -> None:
         ("build --plaform=linux/arm64", "--platform"),
         ("plan --jsn", "--json"),
         ("--quite build", "--quiet"),
+        ("--verison", "--version"),
     ],
 )
 def test_a_typing_error_is_answered_with_what_was_meant(line: str, meant: str) -> None:

@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from imagebuilder import destinations
+from imagebuilder import arguments, config, destinations, suppliers
+from imagebuilder.cache import Cache
+from imagebuilder.progress import Progress
 from imagebuilder.request import BuildRequest, Output
+from imagebuilder.suppliers import Suppliers
 from layers.descriptor import Platform
 from layers.errors import UsageError
 
@@ -94,3 +97,13 @@ def test_a_user_without_a_home_is_told_what_to_give(monkeypatch: pytest.MonkeyPa
         destinations.cache_dir("", {})
     assert caught.value.code == "IB110"
     assert destinations.user_file({}) is None
+
+
+def test_a_user_without_a_home_builds_with_the_indexes_of_the_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "~")
+    assert destinations.home({}) is None
+    chosen = config.choose(arguments.parse(["build", str(tmp_path), f"--cache-dir={tmp_path}/cache"], ""), {})
+    request = config.load(chosen).request
+    assert isinstance(suppliers.suppliers(request, Cache(request.cache_dir), Progress()), Suppliers)

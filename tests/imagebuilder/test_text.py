@@ -78,6 +78,9 @@ def test_a_table_is_aligned_by_columns() -> None:
 def test_the_nearest_word_is_one_that_could_be_meant() -> None:
     assert text.nearest("pyton", ["python", "platform"]) == "python"
     assert text.nearest("xyz", ["python", "platform"]) == ""
+    assert text.nearest("linux", ["linux/amd64", "linux/arm64"]) == ""
+    assert text.nearest("linux/arm", ["linux/amd64", "linux/arm64"]) == "linux/arm64"
+    assert text.nearest("x", []) == ""
 
 
 def test_paint_adds_nothing_without_colour() -> None:
