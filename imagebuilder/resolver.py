@@ -53,9 +53,10 @@ class UvResolver:
         import tempfile  # noqa: TID251 old pins reach uv, and new ones us, in a file whose name nobody keeps
 
         asked = requirement_files.read(app, requirements)
+        folder = self.folder.absolute()  # uv runs in the application's folder
         try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with tempfile.TemporaryDirectory(dir=self.folder) as scratch:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with tempfile.TemporaryDirectory(dir=folder) as scratch:
                 pins = Path(scratch) / "pylock.toml"
                 if previous:
                     pins.write_text(_preferences(previous))
@@ -87,7 +88,11 @@ class UvResolver:
             "--format=pylock.toml",
         ]
         flags += ["--only-binary=:all:", f"--python={sys.executable}", f"--python-version={interpreter.version}"]
-        flags += [f"--python-platform={platform}", f"--cache-dir={self.folder / 'cache'}", f"--output-file={pins}"]
+        flags += [
+            f"--python-platform={platform}",
+            f"--cache-dir={self.folder.absolute() / 'cache'}",
+            f"--output-file={pins}",
+        ]
         if self.downloader.offline:
             flags.append("--offline")
         if not self.downloader.index.public and not self.downloader.index.indexes:

@@ -153,9 +153,8 @@ def replaced(path: Path) -> Iterator[BinaryIO]:
     the place of `/dev/null` would be the end of more than this build.
     """
     with _reported(path):
+        _refuse_devices(path)
         path = Path(os.path.realpath(path))
-        if path.exists() and not path.is_file():
-            raise OSError(errno.EINVAL, "it is no file", str(path))
         partial, file = _create_partial(path.parent)
         try:
             with file:
@@ -167,6 +166,13 @@ def replaced(path: Path) -> Iterator[BinaryIO]:
         finally:
             with suppress(OSError):
                 partial.unlink(missing_ok=True)
+
+
+def _refuse_devices(path: Path) -> None:
+    """Refuse what is no file, and names of open streams: the file behind `/dev/stdout` is another's to replace."""
+    folder = Path(os.path.realpath(path.parent))
+    if (path.exists() and not path.is_file()) or folder == Path("/dev") or folder.is_relative_to("/proc"):
+        raise OSError(errno.EINVAL, "it is no file", str(path))
 
 
 def sync_folder(folder: Path) -> None:

@@ -111,6 +111,17 @@ def test_hashes_are_for_all_packages_or_for_none_ib412(tmp_path: Path, text: str
     assert (caught.value.code, caught.value.exit_code) == ("IB412", 6)
 
 
+def test_a_relative_cache_folder_is_not_looked_for_in_the_application(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with index.serve(*WHEELS) as served:
+        relative = replace(resolver(tmp_path, served.url), folder=Path("kept") / "uv")
+        assert pin(tmp_path, "till==1.0\n", relative) == ["till 1.0 py3-none-any.whl"]
+    assert (tmp_path / "kept" / "uv" / "cache").is_dir()
+    assert [path.name for path in (tmp_path / "app").iterdir()] == ["requirements.txt"]
+
+
 def test_a_wheel_by_address_is_pinned_by_its_hash_and_its_secret_stays_out(tmp_path: Path) -> None:
     with index.serve(*WHEELS, user=f"bot:{SECRET}") as served:
         address = served.url.replace("simple", "files").replace("//", "//bot:${TOKEN}@") + f"/{WHEELS[1].filename}"

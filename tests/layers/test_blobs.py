@@ -110,11 +110,21 @@ def test_what_is_no_file_is_never_replaced(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to("pipe")
     for name in ("pipe", "link"):
-        with pytest.raises(StorageError, match="pipe: it is no file") as caught:
+        with pytest.raises(StorageError, match=f"{name}: it is no file") as caught:
             blobs.write_file(tmp_path / name, b"text")
         assert caught.value.code == "IB601"
     assert (tmp_path / "pipe").is_fifo() and (tmp_path / "link").is_symlink()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe"]
+
+
+def test_the_file_behind_an_open_stream_is_not_replaced(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("wb") as log:
+        log.write(b"before")
+        log.flush()
+        for folder in ("/dev/fd", "/proc/self/fd"):
+            with pytest.raises(StorageError, match="it is no file"):
+                blobs.write_file(Path(folder) / str(log.fileno()), b"text")
+    assert (tmp_path / "log").read_bytes() == b"before"
 
 
 def test_a_link_stays_and_leads_to_the_new_file(tmp_path: Path) -> None:
