@@ -39,8 +39,9 @@ class RunConfiguration:
     `processes` are merged already; `default` is one of them. `env` is complete (see `merge_env`). `created` is
     RFC 3339 in UTC, without fractions. `labels` are the buildpacks' and the user's; they win over ours. `inputs` is
     the digest of what the image was made from. `base_name` and `base_digest` describe the base; the first
-    `base_layers` layers belong to it. `annotations` go into the manifest only: what depends on compression (the
-    compressor's id) belongs there, so that the config digest does not depend on it.
+    `base_layers` layers belong to it. `base_config` is the config of a base image: its history and labels come before
+    ours, and what is not known here stays as it is. `annotations` go into the manifest only: what depends on
+    compression (the compressor's id) belongs there, so that the config digest does not depend on it.
     Raises UsageError IB651 for a time or a variable that no image can have.
     """
 
@@ -56,6 +57,7 @@ class RunConfiguration:
     base_name: str = ""
     base_digest: str = ""
     base_layers: int = 0
+    base_config: Mapping[str, Json] = field(default_factory=dict)
     user: str = "65532:65532"
     working_dir: str = "/workspace"
 
@@ -73,9 +75,15 @@ class RunConfiguration:
                 )
 
 
-def merge_env(*environments: Mapping[str, str]) -> dict[str, str]:
-    """Lay environments over the defaults of every image: a later one wins, but its PATH is put in front."""
+def merge_env(*environments: Mapping[str, str], base: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Lay environments over the defaults of every image: a later one wins, but its PATH is put in front.
+
+    `base` is what a base image sets: it takes the place of defaults, and knows whether there are certificates.
+    """
     merged = dict(_DEFAULT_ENV)
+    if base is not None:
+        del merged["SSL_CERT_FILE"]
+        merged |= base
     for environment in environments:
         path = merged["PATH"]
         merged |= environment
@@ -123,20 +131,38 @@ def _manifest(config: Descriptor, layers: Sequence[Layer], annotations: Mapping[
 def _config(
     layers: Sequence[Layer], run: RunConfiguration, labels: Mapping[str, str], *, platform: Platform
 ) -> dict[str, Json]:
+    inherited = _object(run.base_config.get("config"))
     return {
+        **run.base_config,
         **platform.to_json(),
         "config": {
+            # Arguments of the base's own command are none of ours.
+            **{key: value for key, value in inherited.items() if key != "Cmd"},
             "Entrypoint": run.default.command,
             "Env": [f"{name}={run.env[name]}" for name in sorted(run.env)],
-            "Labels": labels,
+            "Labels": {**_object(inherited.get("Labels")), **labels},
             "StopSignal": run.default.stop_signal,
             "User": run.user,
             "WorkingDir": run.working_dir,
         },
         "created": run.created,
-        "history": [{"created": run.created, "created_by": layer.created_by} for layer in layers],
+        "history": _history(layers, run),
         "rootfs": {"diff_ids": [layer.diff_id.value for layer in layers], "type": "layers"},
     }
+
+
+def _history(layers: Sequence[Layer], run: RunConfiguration) -> list[Json]:
+    """Return the base's history, if it tells of each of its layers, and ours."""
+    steps = run.base_config.get("history")
+    inherited = list(steps) if isinstance(steps, Sequence) and not isinstance(steps, str) else []
+    full = sum(_object(step).get("empty_layer") is not True for step in inherited) == run.base_layers
+    told = inherited if full and run.base_config else []
+    own = layers[run.base_layers if told else 0 :]
+    return [*told, *({"created": run.created, "created_by": layer.created_by} for layer in own)]
+
+
+def _object(value: Json) -> Mapping[str, Json]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _labels(layers: Sequence[Layer], run: RunConfiguration) -> dict[str, str]:

@@ -89,7 +89,7 @@ class StoredImage:
         stored = self.place.open(layer.descriptor)
         if layer.descriptor.media_type == _DOCKER_LAYER:
             layer = replace(layer, descriptor=replace(layer.descriptor, media_type=LAYER_GZIP))
-        return tarball.members(tarball.Forward(decompress.tar(layer, stored)))
+        return tarball.members(tarball.Forward(decompress.tar(layer, stored)), layer=True)
 
     def to_json(self) -> dict[str, Json]:
         """Return the document of `inspect --json`."""

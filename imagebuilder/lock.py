@@ -4,14 +4,17 @@ The lock holds no address of an index or a mirror: files are found by name and h
 Python packages stand in the form of PEP 751. Tables and keys have one order, so equal locks are equal bytes.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import tomli
 
 from buildpacks.api import Interpreter, PinnedWheel, Pins, Require, Source
-from imagebuilder.base.pins import BasePins, PinnedDeb
+from imagebuilder import tables
+from imagebuilder.base import locked
+from imagebuilder.base.pins import Base
+from imagebuilder.tables import Table
 from layers import blobs, canonical
 from layers.canonical import Json
 from layers.digest import Digest
@@ -19,7 +22,6 @@ from layers.errors import StorageError, UsageError
 
 FILE = "imagebuilder.lock"
 _VERSION = 1
-_TIERS = ("base", "interpreter", "packages")
 _HEADER = "# Every input of the image, pinned by hash. Made by `imagebuilder lock`; commit it with the application.\n\n"
 
 
@@ -41,7 +43,7 @@ class LockedStep:
 class PlatformLock:
     """The pins of one platform: the base with all OS packages, and those of each buildpack by its id."""
 
-    base: BasePins
+    base: Base
     packages: tuple[str, ...]
     steps: Mapping[str, LockedStep]
 
@@ -60,7 +62,7 @@ class PlatformLock:
         """Hash what is pinned, not when or from what: the same for any two locks that give the same image."""
         return canonical.digest(
             {
-                "base": [[deb.digest.value for deb in tier] for tier in self.base.tiers],
+                "base": self.base.identity,
                 "interpreter": self.interpreter.version if self.interpreter else "",
                 "wheels": {name: [w.source.digest.value for w in s.pins.wheels] for name, s in self.steps.items()},
             }
@@ -117,26 +119,8 @@ def _unreadable(reason: str) -> UsageError:
 
 
 def _platform_table(lock: PlatformLock) -> dict[str, Json]:
-    base: dict[str, Json] = {
-        "suite": lock.base.suite,
-        "architecture": lock.base.architecture,
-        "snapshot": lock.base.snapshot,
-        "requested": list(lock.packages),
-        "packages": [_deb_table(deb, name) for name, tier in zip(_TIERS, lock.base.tiers, strict=True) for deb in tier],
-    }
-    return {"base": base, "buildpacks": {name: _step_table(step) for name, step in lock.steps.items()}}
-
-
-def _deb_table(deb: PinnedDeb, tier: str) -> dict[str, Json]:
-    return {
-        "tier": tier,
-        "name": deb.name,
-        "version": deb.version,
-        "architecture": deb.architecture,
-        "path": deb.path,
-        "size": deb.size,
-        "sha256": deb.digest.hex,
-    }
+    steps = {name: _step_table(step) for name, step in lock.steps.items()}
+    return {"base": locked.to_table(lock.base, lock.packages), "buildpacks": steps}
 
 
 def _step_table(step: LockedStep) -> dict[str, Json]:
@@ -182,80 +166,16 @@ def _wheel_table(wheel: PinnedWheel) -> dict[str, Json]:
     return {"name": wheel.name, "version": wheel.version, "wheels": [file]}
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """A TOML table whose values are asked for by type: what is missing or of another type is a KeyError."""
-
-    values: Mapping[str, object]
-
-    def text(self, key: str, default: str | None = None) -> str:
-        value = self.values.get(key, default)
-        if not isinstance(value, str):
-            raise KeyError(key)
-        return value
-
-    def number(self, key: str) -> int:
-        value = self.values[key]
-        if not isinstance(value, int):
-            raise KeyError(key)
-        return value
-
-    def flag(self, key: str) -> bool:
-        return self.values.get(key) is True
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        return tuple(str(value) for value in self._list(key))
-
-    def table(self, key: str) -> "_Table":
-        return _table(self.values.get(key, {}))
-
-    def tables(self, key: str) -> Iterable["_Table"]:
-        return (_table(value) for value in self._list(key))
-
-    def mapping(self, key: str) -> Mapping[str, str]:
-        return {name: str(value) for name, value in self.table(key).values.items()}
-
-    def _list(self, key: str) -> list[object]:
-        value = self.values.get(key, [])
-        if not isinstance(value, list):
-            raise KeyError(key)
-        return value
-
-
-def _table(value: object) -> _Table:
-    if not isinstance(value, dict):
-        raise TypeError(f"{value!r} is no table")
-    return _Table(value)
-
-
 def _platform(value: object) -> PlatformLock:
-    platform = _table(value)
+    platform = tables.table(value)
     base = platform.table("base")
-    debs = [(table.text("tier"), _deb(table)) for table in base.tables("packages")]
+    steps = platform.table("buildpacks").values
     return PlatformLock(
-        BasePins(
-            base.text("suite"),
-            base.text("architecture"),
-            base.text("snapshot"),
-            tuple(tuple(deb for name, deb in debs if name == tier) for tier in _TIERS),
-        ),
-        base.texts("requested"),
-        {name: _step(_table(step)) for name, step in platform.table("buildpacks").values.items()},
+        locked.from_table(base), base.texts("requested"), {name: _step(tables.table(steps[name])) for name in steps}
     )
 
 
-def _deb(table: _Table) -> PinnedDeb:
-    return PinnedDeb(
-        name=table.text("name"),
-        version=table.text("version"),
-        architecture=table.text("architecture"),
-        path=table.text("path"),
-        digest=Digest("sha256:" + table.text("sha256")),
-        size=table.number("size"),
-    )
-
-
-def _step(table: _Table) -> LockedStep:
+def _step(table: Table) -> LockedStep:
     interpreter = None
     if "interpreter" in table.values:
         found = table.table("interpreter")
@@ -271,7 +191,7 @@ def _step(table: _Table) -> LockedStep:
     )
 
 
-def _require(table: _Table) -> Require:
+def _require(table: Table) -> Require:
     return Require(
         table.text("name"),
         table.flag("build"),
@@ -281,7 +201,7 @@ def _require(table: _Table) -> Require:
     )
 
 
-def _wheel(table: _Table) -> PinnedWheel:
+def _wheel(table: Table) -> PinnedWheel:
     name = table.text("name")
     (file,) = table.tables("wheels")
     url = file.text("url", "")

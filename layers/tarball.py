@@ -25,6 +25,10 @@ _OCTAL = re.compile(rb" *([0-7]+)[ \0]*|[ \0]*")
 _DECIMAL = re.compile(rb"[0-9]{1,18}")
 _PAX_RECORD = re.compile(rb"([1-9][0-9]{0,4}) ([^=\0]+)=")
 _KINDS = {b"\0": Kind.FILE, **{kind.value: kind for kind in Kind}}
+# Character devices, block devices and pipes.
+_SPECIAL = (b"3", b"4", b"6")
+# The mark of a file that a layer deletes, and of one that is known by its own name (image-spec, layer.md, "Whiteouts").
+_WHITEOUT = re.compile(r"(?:(?<=/)|^)\.wh\.(?:\.wh\.)?(?=[^/]*$)")
 # Facts of the machine where the archive was made; extended attributes, which no Entry has; how names are to be read,
 # which here is always: as bytes.
 _IGNORED = re.compile(r"[amc]time|[ug]name|comment|hdrcharset|SCHILY\..*|LIBARCHIVE\..*")
@@ -94,11 +98,12 @@ class Member:
     target: str
 
 
-def members(archive: Stream) -> Iterator[Member]:
+def members(archive: Stream, *, layer: bool = False) -> Iterator[Member]:
     """Read an archive from its start to its end; the root's own entry is left out.
 
-    A caller that wants the contents in one pass reads `size` bytes before it asks for the next member. Raises
-    IntegrityError IB558 for anything that is not as it should be, at last if the archive is cut off.
+    A caller that wants the contents in one pass reads `size` bytes before it asks for the next member. A `layer` of an
+    image may also hold whiteouts, which are members under their marked names, and special files, which are left out.
+    Raises IntegrityError IB558 for anything that is not as it should be, at last if the archive is cut off.
     """
     names = _Names()
     extended: dict[str, bytes] = {}
@@ -110,7 +115,10 @@ def members(archive: Stream) -> Iterator[Member]:
         if header.type in b"xgLK":
             _extend(extended, header.type, _read_padded(archive, header.size))
             continue
-        member = _member(header, extended, archive.tell())
+        if layer and header.type in _SPECIAL and not header.size:
+            extended = {}
+            continue
+        member = _member(header, extended, archive.tell(), layer=layer)
         extended = {}
         if member.path:
             names.add(member)
@@ -178,7 +186,7 @@ class _Names:
             raise damaged(f"{path!r} lies below {parent!r}, which is no folder")
 
 
-def _member(header: _Header, extended: dict[str, bytes], offset: int) -> Member:
+def _member(header: _Header, extended: dict[str, bytes], offset: int, *, layer: bool) -> Member:
     kind = _KINDS.get(header.type)
     name = extended.get("path", header.name)
     if kind is None:
@@ -190,7 +198,7 @@ def _member(header: _Header, extended: dict[str, bytes], offset: int) -> Member:
         raise damaged(f"{_decode(name)!r} is a file with the name of a folder")
     target = extended.get("linkpath", header.target) if kind in (Kind.SYMLINK, Kind.HARDLINK) else b""
     return Member(
-        path=_path(name),
+        path=_path(name, layer=layer),
         kind=kind,
         mode=header.mode & 0o7777,
         uid=int(extended.get("uid", header.uid)),
@@ -201,12 +209,12 @@ def _member(header: _Header, extended: dict[str, bytes], offset: int) -> Member:
     )
 
 
-def _path(name: bytes) -> str:
+def _path(name: bytes, *, layer: bool = False) -> str:
     path = _decode(name).removeprefix("./").removesuffix("/")
     if path in ("", "."):
         return ""
     try:
-        entry.check_path(path)
+        entry.check_path(_WHITEOUT.sub("", path) if layer else path)
     except IntegrityError as error:
         raise damaged(f"{path[:200]!r} is no name for a file below its root") from error
     return path

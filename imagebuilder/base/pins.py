@@ -1,10 +1,16 @@
-"""The pins of a Debian base: which packages, by name, version and hash. Plain values; the lock writes them down."""
+"""The pins of a base: Debian packages by name, version and hash, or an image by its digests and what was found in it.
+
+Plain values; the lock writes them down.
+"""
 
 from dataclasses import dataclass
 
 from buildpacks.api import Source
+from imagebuilder.base.probe import Found
 from layers.canonical import Json
+from layers.descriptor import Descriptor, Platform
 from layers.digest import Digest
+from layers.layer import Layer
 
 TIERS = ("base", "interpreter", "packages")
 
@@ -46,3 +52,57 @@ class BasePins:
     def __post_init__(self) -> None:
         if len(self.tiers) != len(TIERS):
             raise TypeError(f"a base has {len(TIERS)} tiers, not {len(self.tiers)}")
+
+    @property
+    def name(self) -> str:
+        """The base as a user asks for it."""
+        return f"debian:{self.suite}"
+
+    @property
+    def packages(self) -> frozenset[str]:
+        """The names of all packages."""
+        return frozenset(deb.name for tier in self.tiers for deb in tier)
+
+    @property
+    def layer_count(self) -> int:
+        """How many layers the base has."""
+        return sum(1 for tier in self.tiers if tier)
+
+    @property
+    def identity(self) -> Json:
+        """What decides the bytes of the base."""
+        return [[deb.digest.value for deb in tier] for tier in self.tiers]
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePins:
+    """An image of a registry as the base: one platform's manifest, and what its layers were found to hold.
+
+    `name` is the base as the user asks for it; the tag in it may name another image by now. `layers` have the media
+    types of the OCI image specification, whatever the manifest called them; their other fields are the manifest's.
+    """
+
+    name: str
+    platform: Platform
+    manifest: Descriptor
+    config: Descriptor
+    layers: tuple[Layer, ...]
+    found: Found
+
+    @property
+    def packages(self) -> frozenset[str]:
+        """No package of the image can be chosen."""
+        return frozenset()
+
+    @property
+    def layer_count(self) -> int:
+        """How many layers the base has."""
+        return len(self.layers)
+
+    @property
+    def identity(self) -> Json:
+        """What decides the bytes of the base."""
+        return self.manifest.digest.value
+
+
+Base = BasePins | ImagePins

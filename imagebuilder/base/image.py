@@ -1,0 +1,245 @@
+"""Images of a registry as the base: a name becomes pins, and pins become what the application's image begins with.
+
+Documents and layers keep their bytes. Layers are brought into the store to be looked at, once for each base, and where
+an output needs them; a push leaves them where they are (docs/decisions/0071-layers-of-a-base-stay-where-they-are.md).
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from buildpacks.api import BuildResult, Interpreter, LayerSpec, Target
+from imagebuilder import documents, reference
+from imagebuilder.base import debian, manifests, probe
+from imagebuilder.base.overlay import lay
+from imagebuilder.base.pins import Base, ImagePins
+from imagebuilder.base.probe import Found
+from imagebuilder.base.root import Root
+from imagebuilder.cache import Cache
+from imagebuilder.documents import Document
+from imagebuilder.image import Image
+from imagebuilder.progress import Progress, Step
+from imagebuilder.reference import Reference
+from imagebuilder.registry.client import Repository, open_repository
+from imagebuilder.registry.settings import RegistrySettings
+from layers import decompress, entry
+from layers.canonical import Json
+from layers.descriptor import CONFIG, Descriptor, Platform
+from layers.digest import Digest
+from layers.errors import BuildError, IntegrityError, UsageError
+from layers.layer import Layer
+
+# A base that is assembled from Debian's packages; `debian:13-slim` is an image.
+_SUITE = re.compile(r"debian:[a-z]+")
+_PLACES = ("oci:", "archive:", "docker:", "podman:")
+_LARGEST_CONFIG = 4 << 20
+_DOWNLOADS = 4
+# What no honest layer unpacks to: more than this many times its size, from this size on.
+_RATIO = 200
+_ALWAYS_ALLOWED = 1 << 30
+# What is looked for; part of the key under which findings are kept.
+_PROBE = 1
+_LINK = "layers/python/bin"
+
+
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """What an image takes over from the image that is its base; nothing if the base is made of packages.
+
+    `env` is what the base sets, None if there is no such image. `origins` say where the layers can be had.
+    """
+
+    layers: tuple[Layer, ...] = ()
+    config: Mapping[str, Json] = field(default_factory=dict)
+    env: Mapping[str, str] | None = None
+    digest: str = ""
+    origins: Mapping[Digest, Reference] = field(default_factory=dict)
+
+
+def is_image(base: str) -> bool:
+    """Say whether a base is an image, and not a suite of Debian."""
+    return _SUITE.fullmatch(base) is None
+
+
+def target(base: Base) -> Target:
+    """Say what wheels have to fit."""
+    if not isinstance(base, ImagePins):
+        return debian.target(base)
+    major, minor = base.found.glibc.split(".")
+    return Target(base.platform, base.found.distribution, (int(major), int(minor)))
+
+
+def addition(base: Base, interpreter: Interpreter | None) -> BuildResult:
+    """Describe what a base lacks: a program called `python` that is the interpreter which was chosen."""
+    if not isinstance(base, ImagePins) or interpreter is None or base.found.python == interpreter.executable:
+        return BuildResult()
+    link = entry.symlink(f"{_LINK}/python", interpreter.executable)
+    layer = LayerSpec("python", {"link": link.path, "target": link.target}, lambda _files: [link])
+    return BuildResult((layer,), env={"PATH": f"/{_LINK}"})
+
+
+def check_packages(base: ImagePins, wanted: Iterable[str]) -> None:
+    """Refuse packages that would have to be installed; UsageError IB254."""
+    if missing := sorted({*wanted} - {*base.found.shells}):
+        raise UsageError(
+            f"cannot add {', '.join(missing)} to {base.name}: packages go only into a base that is made of packages",
+            hint="choose a base that has what they bring, or `debian:trixie`",
+            code="IB254",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BaseImages:
+    """Where base images come from, and the cache that keeps them. Nothing is asked before it is needed."""
+
+    cache: Cache
+    settings: RegistrySettings
+    progress: Progress
+    offline: bool = False
+
+    def pin(self, name: str, platform: Platform) -> ImagePins:
+        """Ask what a name stands for now, and look at what that image has.
+
+        Raises UsageError IB250 for a name that is of no registry, BuildError IB251 if there is no image for the
+        platform, IB252 without an interpreter, IB253 without glibc, IB255 for an image that nobody could build upon.
+        """
+        source = _source(name)
+        with self.progress.step("base") as step, self._open(source) as repository:
+            manifest, content = manifests.choose(repository, source, platform)
+            document = documents.parse(content, f"manifest of {name}")
+            config = documents.descriptor(document.child("config"))
+            if config.size > _LARGEST_CONFIG:
+                raise document.wrong("config")
+            self._bring(repository, config, step)
+            described = documents.parse(self.cache.store.read(config.digest), f"config of {name}")
+            manifests.check_platform(described, platform, name)
+            layers = manifests.layers(document, described, name)
+            self._keep(manifest, content)
+            found = self._find(layers, described, repository, step)
+            _check(found, name)
+            step.finish(f"{name} at {manifest.digest}, Python {', '.join(each.version for each in found.interpreters)}")
+        return ImagePins(name, platform, manifest, replace(config, media_type=CONFIG), layers, found)
+
+    def inherited(self, base: Base) -> Inherited:
+        """Return what an image takes over; of a base that is not in the cache only the config is fetched."""
+        if not isinstance(base, ImagePins):
+            return Inherited()
+        source = _source(base.name)
+        if not self.cache.store.has(base.config.digest, base.config.size):
+            with self.progress.step("base") as step, self._open(source) as repository:
+                self._bring(repository, base.config, step)
+        config = documents.parse(self.cache.store.read(base.config.digest), f"config of {base.name}")
+        certificates = {"SSL_CERT_FILE": base.found.certificates} if base.found.certificates else {}
+        return Inherited(
+            base.layers,
+            config.fields,
+            certificates | _environment(config),
+            base.manifest.digest.value,
+            {layer.descriptor.digest: source for layer in base.layers},
+        )
+
+    def fetch(self, image: Image) -> None:
+        """Bring those blobs of an image into the store that are elsewhere."""
+        missing: dict[Reference, list[Descriptor]] = {}
+        for blob in (layer.descriptor for layer in image.layers):
+            if blob.digest in image.origins and not self.cache.store.has(blob.digest, blob.size):
+                missing.setdefault(image.origins[blob.digest], []).append(blob)
+        for source, blobs in missing.items():
+            with self.progress.step("base") as step, self._open(source) as repository:
+                self._bring_all(repository, blobs, step)
+                step.finish(f"{len(blobs)} layers, {step.done / 1e6:.1f} MB")
+
+    def _open(self, source: Reference) -> Repository:
+        if self.offline:
+            raise BuildError(
+                f"cannot ask for the base {source} without a network",
+                hint="run once without --offline: what is fetched is kept in the cache",
+                code="IB257",
+            )
+        return open_repository(source, settings=self.settings)
+
+    def _keep(self, described: Descriptor, content: bytes) -> None:
+        with self.cache.store.writer(described.digest, described.size) as blob:
+            blob.write(content)
+
+    def _bring_all(self, repository: Repository, blobs: Sequence[Descriptor], step: Step) -> None:
+        missing = {blob.digest: blob for blob in blobs if not self.cache.store.has(blob.digest, blob.size)}
+        step.expect(sum(blob.size for blob in missing.values()))
+        with ThreadPoolExecutor(_DOWNLOADS) as pool:
+            list(pool.map(partial(self._bring, repository, step=step), missing.values()))
+
+    def _bring(self, repository: Repository, blob: Descriptor, step: Step) -> None:
+        if self.cache.store.has(blob.digest, blob.size):
+            return
+        with self.cache.store.writer(blob.digest, blob.size) as copy:
+            for chunk in repository.blob(blob):
+                copy.write(chunk)
+                step.advance(len(chunk))
+
+    def _find(self, layers: Sequence[Layer], config: Document, repository: Repository, step: Step) -> Found:
+        """Look at all layers, unless that was done before."""
+        variables, origin = _environment(config), layers[0].created_by
+        key: dict[str, Json] = {
+            "probe": _PROBE,
+            "layers": [layer.diff_id.value for layer in layers],
+            "variables": {name: variables[name] for name in ("PATH", "PYTHON_VERSION") if name in variables},
+        }
+        # Kept as a layer is: named by its inputs, and only as long as its blob is there.
+        if known := self.cache.find(key):
+            return probe.from_json(self.cache.store.read(known.descriptor.digest), origin=origin)
+        self._bring_all(repository, [layer.descriptor for layer in layers], step)
+        root = Root()
+        for layer in layers:
+            lay(root, self._tar(layer), probe.wanted)
+        found = probe.examine(root, variables, origin=origin)
+        record = self.cache.store.write_json("application/json", probe.to_json(found))
+        self.cache.remember(key, Layer(record, record.digest, "probe"))
+        return found
+
+    def _tar(self, layer: Layer) -> Iterator[bytes]:
+        most = max(_ALWAYS_ALLOWED, _RATIO * layer.descriptor.size)
+        size = 0
+        for chunk in decompress.tar(layer, self.cache.store.open(layer.descriptor.digest)):
+            size += len(chunk)
+            if size > most:
+                raise IntegrityError(
+                    f"refused layer {layer.descriptor.digest}: its {layer.descriptor.size} bytes become over {most}",
+                    hint="it is damaged or hostile; choose another base",
+                    code="IB256",
+                )
+            yield chunk
+
+
+def _environment(config: Document) -> dict[str, str]:
+    pairs = (variable.partition("=") for variable in manifests.run(config).texts("Env"))
+    return {name: value for name, _, value in pairs if name}
+
+
+def _source(name: str) -> Reference:
+    if name.startswith(_PLACES):
+        raise UsageError(
+            f"cannot build upon {name}: a base is an image of a registry, or `debian:SUITE`",
+            hint="push it to a registry and name it there",
+            code="IB250",
+        )
+    return reference.parse_source(name)
+
+
+def _check(found: Found, name: str) -> None:
+    if not found.glibc:
+        why = "it has musl" if found.musl else "no libc.so.6 was found in it"
+        raise BuildError(
+            f"cannot build upon {name}: wheels need glibc, and {why}",
+            details=(f"it is {found.distribution}",) if found.distribution else (),
+            hint="choose a base with glibc, such as `python:3.13-slim` or `debian:trixie`",
+            code="IB253",
+        )
+    if not found.interpreters:
+        raise BuildError(
+            f"cannot build upon {name}: it has no Python that every user may run",
+            details=("looked for python3.N in the folders of its PATH",),
+            hint="choose a base with Python, such as `python:3.13-slim` or `debian:trixie`",
+            code="IB252",
+        )

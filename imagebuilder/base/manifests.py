@@ -1,0 +1,105 @@
+"""The manifest of one platform, and the layers it names, of whatever an image's name leads to."""
+
+from imagebuilder import documents
+from imagebuilder.documents import Document, malformed
+from imagebuilder.reference import Reference
+from imagebuilder.registry.client import Repository
+from layers.descriptor import INDEX, LAYER_GZIP, LAYER_TAR, LAYER_ZSTD, MANIFEST, Descriptor, Platform
+from layers.digest import Digest
+from layers.errors import BuildError
+from layers.layer import Layer
+
+_DOCKER = "application/vnd.docker."
+_INDEXES = (INDEX, f"{_DOCKER}distribution.manifest.list.v2+json")
+_MANIFESTS = (MANIFEST, f"{_DOCKER}distribution.manifest.v2+json")
+# Docker's names of what is the same bytes.
+_LAYERS = {
+    LAYER_TAR: LAYER_TAR,
+    LAYER_GZIP: LAYER_GZIP,
+    LAYER_ZSTD: LAYER_ZSTD,
+    f"{_DOCKER}image.rootfs.diff.tar": LAYER_TAR,
+    f"{_DOCKER}image.rootfs.diff.tar.gzip": LAYER_GZIP,
+    f"{_DOCKER}image.rootfs.diff.tar.zstd": LAYER_ZSTD,
+}
+
+
+def choose(repository: Repository, source: Reference, platform: Platform) -> tuple[Descriptor, bytes]:
+    """Return the manifest for a platform with its exact bytes, also out of an index.
+
+    Raises BuildError IB251 if there is none for the platform, IB255 for what is no image.
+    """
+    found, content = repository.manifest(source.digest or source.tag)
+    if found.media_type in _INDEXES:
+        index = documents.parse(content, f"index of {source}")
+        found, content = repository.manifest(_of_platform(index, platform, source))
+    if found.media_type not in _MANIFESTS:
+        raise unusable(str(source), f"it is of the type {found.media_type[:100]!r}")
+    return found, content
+
+
+def _of_platform(index: Document, platform: Platform, source: Reference) -> Digest:
+    there = [
+        (documents.read_platform(each.child("platform")), Digest(each.text("digest")))
+        for each in index.children("manifests")
+        if "platform" in each.fields
+    ]
+    fitting = [each for each in there if _fits(each[0], platform)]
+    if not fitting:
+        names = dict.fromkeys(str(each) for each, _ in there if each.os != "unknown")  # attestations
+        raise _no_platform(str(source), ", ".join(names), platform)
+    # The one that names no variant, or the usual one of arm64, before those for newer processors.
+    return min(fitting, key=lambda each: (each[0].variant not in ("", "v8"), each[0].variant))[1]
+
+
+def check_platform(config: Document, platform: Platform, name: str) -> None:
+    """Refuse an image that says of itself that it is for another platform."""
+    there = documents.read_platform(config)
+    if not _fits(there, platform):
+        raise _no_platform(name, str(there), platform)
+
+
+def layers(manifest: Document, config: Document, name: str) -> tuple[Layer, ...]:
+    """Return the layers, from the bottom up, as they stand in an OCI manifest."""
+    if "manifests" in manifest.fields:
+        # CVE-2021-41190: one document that is a manifest to one reader and an index to another.
+        raise malformed(f"the manifest of {name} has both `layers` and `manifests`")
+    stored = [documents.descriptor(each) for each in manifest.children("layers")]
+    diff_ids = [Digest(each) for each in config.child("rootfs").texts("diff_ids")]
+    if not stored or len(stored) != len(diff_ids):
+        raise malformed(f"the manifest of {name} has {len(stored)} layers, its config {len(diff_ids)}")
+    for layer in stored:
+        if layer.media_type not in _LAYERS:
+            raise unusable(name, f"a layer is of the type {layer.media_type[:100]!r}")
+    return tuple(
+        Layer(
+            Descriptor(_LAYERS[layer.media_type], layer.digest, layer.size, annotations=layer.annotations),
+            diff_id,
+            name,
+        )
+        for layer, diff_id in zip(stored, diff_ids, strict=True)
+    )
+
+
+def run(config: Document) -> Document:
+    """Return how a config says the image runs; empty if it does not."""
+    return config.child("config") if config.fields.get("config") else Document(f"{config.name}.config", {})
+
+
+def unusable(name: str, why: str) -> BuildError:
+    """Say that an image is of a kind that nothing can be built upon."""
+    return BuildError(
+        f"cannot build upon {name}: {why}", hint="choose an image of Linux with ordinary layers", code="IB255"
+    )
+
+
+def _fits(there: Platform, wanted: Platform) -> bool:
+    return (there.os, there.architecture) == (wanted.os, wanted.architecture)
+
+
+def _no_platform(name: str, there: str, wanted: Platform) -> BuildError:
+    return BuildError(
+        f"cannot build upon {name}: there is no image for {wanted}",
+        details=(f"there is: {there or 'nothing'}",),
+        hint="choose another base, or another --platform",
+        code="IB251",
+    )
