@@ -5,10 +5,10 @@ an output needs them; a push leaves them where they are (docs/decisions/0071-lay
 """
 
 import re
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 from buildpacks.api import BuildResult, Interpreter, LayerSpec, Target
 from imagebuilder import documents, reference
@@ -34,7 +34,6 @@ from layers.layer import Layer
 # A base that is assembled from Debian's packages; `debian:13-slim` is an image.
 _SUITE = re.compile(r"debian:[a-z]+")
 _PLACES = ("oci:", "archive:", "docker:", "podman:")
-_LARGEST_CONFIG = 4 << 20
 _DOWNLOADS = 4
 # What no honest layer unpacks to: more than this many times its size, from this size on.
 _RATIO = 200
@@ -109,12 +108,10 @@ class BaseImages:
         with self.progress.step("base") as step, self._open(source) as repository:
             manifest, content = manifests.choose(repository, source, platform)
             document = documents.parse(content, f"manifest of {name}")
-            config = documents.descriptor(document.child("config"))
-            if config.size > _LARGEST_CONFIG:
-                raise document.wrong("config")
-            self._bring(repository, config, step)
+            config = manifests.config(document, name)
+            self._bring_all(repository, [config], step)
             described = documents.parse(self.cache.store.read(config.digest), f"config of {name}")
-            manifests.check_platform(described, platform, name)
+            manifests.check(described, platform, name)
             layers = manifests.layers(document, described, name)
             self._keep(manifest, content)
             found = self._find(layers, described, repository, step)
@@ -129,7 +126,7 @@ class BaseImages:
         source = _source(base.name)
         if not self.cache.store.has(base.config.digest, base.config.size):
             with self.progress.step("base") as step, self._open(source) as repository:
-                self._bring(repository, base.config, step)
+                self._bring_all(repository, [base.config], step)
         config = documents.parse(self.cache.store.read(base.config.digest), f"config of {base.name}")
         certificates = {"SSL_CERT_FILE": base.found.certificates} if base.found.certificates else {}
         return Inherited(
@@ -167,16 +164,24 @@ class BaseImages:
     def _bring_all(self, repository: Repository, blobs: Sequence[Descriptor], step: Step) -> None:
         missing = {blob.digest: blob for blob in blobs if not self.cache.store.has(blob.digest, blob.size)}
         step.expect(sum(blob.size for blob in missing.values()))
+        given_up = threading.Event()
         with ThreadPoolExecutor(_DOWNLOADS) as pool:
-            list(pool.map(partial(self._bring, repository, step=step), missing.values()))
+            try:
+                running = [pool.submit(self._bring, repository, blob, step, given_up) for blob in missing.values()]
+                for one in as_completed(running):
+                    one.result()
+            except BaseException:  # an error of one layer, or a signal: nobody waits for the others
+                given_up.set()
+                pool.shutdown(cancel_futures=True)
+                raise
 
-    def _bring(self, repository: Repository, blob: Descriptor, step: Step) -> None:
-        if self.cache.store.has(blob.digest, blob.size):
-            return
+    def _bring(self, repository: Repository, blob: Descriptor, step: Step, given_up: threading.Event) -> None:
         with self.cache.store.writer(blob.digest, blob.size) as copy:
             for chunk in repository.blob(blob):
                 copy.write(chunk)
                 step.advance(len(chunk))
+                if given_up.is_set():
+                    raise CancelledError
 
     def _find(self, layers: Sequence[Layer], config: Document, repository: Repository, step: Step) -> Found:
         """Look at all layers, unless that was done before."""

@@ -4,7 +4,7 @@ from imagebuilder import documents
 from imagebuilder.documents import Document, malformed
 from imagebuilder.reference import Reference
 from imagebuilder.registry.client import Repository
-from layers.descriptor import INDEX, LAYER_GZIP, LAYER_TAR, LAYER_ZSTD, MANIFEST, Descriptor, Platform
+from layers.descriptor import CONFIG, INDEX, LAYER_GZIP, LAYER_TAR, LAYER_ZSTD, MANIFEST, Descriptor, Platform
 from layers.digest import Digest
 from layers.errors import BuildError
 from layers.layer import Layer
@@ -12,6 +12,8 @@ from layers.layer import Layer
 _DOCKER = "application/vnd.docker."
 _INDEXES = (INDEX, f"{_DOCKER}distribution.manifest.list.v2+json")
 _MANIFESTS = (MANIFEST, f"{_DOCKER}distribution.manifest.v2+json")
+_CONFIGS = (CONFIG, f"{_DOCKER}container.image.v1+json")
+_LARGEST_CONFIG = 4 << 20
 # Docker's names of what is the same bytes.
 _LAYERS = {
     LAYER_TAR: LAYER_TAR,
@@ -51,8 +53,19 @@ def _of_platform(index: Document, platform: Platform, source: Reference) -> Dige
     return min(fitting, key=lambda each: (each[0].variant not in ("", "v8"), each[0].variant))[1]
 
 
-def check_platform(config: Document, platform: Platform, name: str) -> None:
-    """Refuse an image that says of itself that it is for another platform."""
+def config(manifest: Document, name: str) -> Descriptor:
+    """Return the descriptor of the config; BuildError IB255 for an artifact, which has another."""
+    described = documents.descriptor(manifest.child("config"))
+    if described.media_type not in _CONFIGS:
+        raise unusable(name, f"its config is of the type {described.media_type[:100]!r}")
+    if described.size > _LARGEST_CONFIG:
+        raise manifest.wrong("config")
+    return described
+
+
+def check(config: Document, platform: Platform, name: str) -> None:
+    """Refuse an image that says of itself that it is for another platform, or what no config may say."""
+    run(config).mapping("Labels")
     there = documents.read_platform(config)
     if not _fits(there, platform):
         raise _no_platform(name, str(there), platform)

@@ -1,5 +1,7 @@
 """A name of a registry becomes pins; what nobody can build upon is refused; nothing is read twice."""
 
+import json
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,10 +19,11 @@ from imagebuilder.progress import Progress
 from imagebuilder.registry.settings import RegistrySettings
 from layers.descriptor import LAYER_GZIP, Platform
 from layers.digest import Digest
-from layers.errors import BuildError, IntegrityError, UsageError
+from layers.errors import BuildError, IntegrityError, RefusedError, UsageError
 from tests import bases
 from tests.bases import DEBIAN, PYTHON, SLIM
-from tests.registry import Registry
+from tests.registry import MANIFEST, Registry
+from tests.serving import Answer, Application, Request
 
 AMD64 = Platform("linux", "amd64")
 ARM64 = Platform("linux", "arm64")
@@ -200,6 +203,47 @@ def test_a_base_without_any_c_library_is_refused(images: BaseImages, registry: R
 def test_layers_that_nobody_can_build_upon_are_refused(images: BaseImages, registry: Registry, layer_type: str) -> None:
     bases.put(registry, NAME, *SLIM, layer_type=layer_type)
     assert refused(images, registry).code == "IB255"
+
+
+def test_an_artifact_is_refused(images: BaseImages, registry: Registry) -> None:
+    empty = {"mediaType": "application/vnd.oci.empty.v1+json", "digest": Digest.of(b"{}").value, "size": 2}
+    document = {"schemaVersion": 2, "mediaType": MANIFEST, "config": empty, "layers": [empty]}
+    registry.put_manifest(NAME, json.dumps(document).encode(), "latest")
+    assert refused(images, registry).code == "IB255"
+
+
+@pytest.mark.parametrize("run", [{"Labels": {"a": 1}}, {"Labels": []}, {"Env": "A=1"}, {"Env": [1]}])
+def test_a_config_with_fields_of_another_type_is_refused(
+    images: BaseImages, registry: Registry, run: dict[str, object]
+) -> None:
+    bases.put(registry, NAME, *SLIM, run=run)
+    assert refused(images, registry).code == "IB654"
+
+
+def test_an_error_of_one_layer_ends_the_download_of_the_others(images: BaseImages, registry: Registry) -> None:
+    large = bytes(64 << 20)
+    bases.put(registry, NAME, *SLIM, large, bases.tar({"damaged": b""}))
+    manifest = json.loads(registry.repository(NAME).manifests[registry.repository(NAME).tags["latest"]][1])
+    slow, damaged = (layer["digest"] for layer in manifest["layers"][-2:])
+
+    def trickle(content: bytes) -> Iterator[bytes]:
+        for byte in content:
+            time.sleep(0.05)
+            yield bytes([byte])
+
+    def fault(request: Request, application: Application) -> Answer:
+        answer = application(request)
+        if request.method == "GET" and slow in request.target and isinstance(answer.body, bytes):
+            headers = {**answer.headers, "Content-Length": str(len(answer.body))}
+            return Answer(answer.status, headers, trickle(answer.body))
+        if damaged in request.target:
+            return Answer(404)
+        return answer
+
+    registry.faults.append(fault)
+    started = time.monotonic()
+    assert isinstance(refused(images, registry), RefusedError)
+    assert time.monotonic() - started < 20
 
 
 def test_an_index_in_an_index_is_refused(images: BaseImages, registry: Registry) -> None:
