@@ -56,20 +56,20 @@ def with_tls(host: str) -> UsageError:
     )
 
 
-def unauthorized(what: str, registry: str, tried: str, *, reason: str = "401") -> RefusedError:
+def unauthorized(repository: str, registry: str, tried: str, *, reason: str = "401") -> RefusedError:
     """Make the error for credentials that are wrong or missing; `tried` names their source."""
     return RefusedError(
-        f"{registry} refused the credentials for {what} ({reason})",
+        f"{registry} refused the credentials for {repository} ({reason})",
         details=(f"tried: {tried}",),
         hint=f"log in with `docker login {registry}`, or correct the entry in the docker configuration",
         code="IB204",
     )
 
 
-def forbidden(what: str, registry: str, tried: str) -> RefusedError:
+def forbidden(repository: str, registry: str, tried: str) -> RefusedError:
     """Make the error for somebody who may not do this."""
     return RefusedError(
-        f"{registry} does not allow this with {what}",
+        f"{registry} does not allow this with {repository}",
         details=(f"tried: {tried}",),
         hint="ask for the permission to pull, or to push, or use another account or repository",
         code="IB205",
@@ -124,8 +124,6 @@ def kept_otherwise(what: str, reason: str) -> IntegrityError:
 def refused(what: str, registry: str, status: int, body: bytes, tried: str) -> BuildError:
     """Make the error for an answer that says no, with the registry's own words if it has any."""
     codes, words = _words(body)
-    if status == 403:
-        return forbidden(what, registry, tried)
     if status in (404, 410):
         return RefusedError(
             f"{registry} does not have {what}",

@@ -142,11 +142,11 @@ class Session:
         if not self._is_own(url):
             return failures.bad_place(self.registry, f"to {addresses.host(url)}, which answers {response.status}")
         tried = self._authorization.tried
+        lacking = "insufficient_scope" in response.headers.get("WWW-Authenticate", "")
+        if response.status == 403 or (response.status == 401 and lacking):
+            return failures.forbidden(self.repository, self.registry, tried)
         if response.status == 401:
-            challenge = response.headers.get("WWW-Authenticate", "")
-            if "insufficient_scope" in challenge:
-                return failures.forbidden(what, self.registry, tried)
-            return failures.unauthorized(what, self.registry, tried)
+            return failures.unauthorized(self.repository, self.registry, tried)
         words = self._words(response, url)
         if response.status == 400 and url.startswith("http:") and (b"HTTPS" in words or not response.headers):
             return failures.with_tls(self.registry)
