@@ -63,6 +63,16 @@ class Rule:
                 return False
         return len(parts) > len(names)
 
+    def tells_apart(self, path: str, stranger: str) -> bool:
+        """Say whether it could match in one folder what it does not match in another, whose path has other names."""
+        parts = [part for part in self.pattern.split("/") if part != "**"]
+        changed = [pair for pair in zip(path.split("/"), stranger.split("/"), strict=True) if pair[0] != pair[1]]
+        return any(
+            "**" in part or len({bool(re.fullmatch(patterns.translated(part), name, re.DOTALL)) for name in pair}) > 1
+            for part in parts
+            for pair in changed
+        )
+
 
 @dataclass(frozen=True)
 class Ignore:
@@ -90,10 +100,12 @@ class Ignore:
         return None
 
     def _has_exceptions_in(self, folder: str) -> bool:
-        strangers = [stranger for _, stranger in self._defaults_on(folder)]
-        return any(
-            each.reaches_into(folder) and not any(each.reaches_into(stranger) for stranger in strangers)
-            for each in self._exceptions
+        """Say whether something in a folder may be kept: exceptions reach into it, and answer each default on it."""
+        if not any(each.reaches_into(folder) for each in self._exceptions):
+            return False
+        near = [each for each in self._exceptions if each.reaches_into(folder) or each.covers(folder)]
+        return all(
+            any(each.tells_apart(folder, stranger) for each in near) for _, stranger in self._defaults_on(folder)
         )
 
     def _defaults_on(self, path: str) -> Iterable[tuple[Rule, str]]:

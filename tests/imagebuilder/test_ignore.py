@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from imagebuilder import ignore
@@ -148,6 +148,8 @@ rules = st.lists(st.builds(Rule, patterns, st.booleans(), st.just("test")), max_
 
 
 @given(rules, st.lists(names, max_size=8))
+@example([Rule("**/b/a", exception=True, origin="test")], ["b/a"])
+@example([Rule("b/*", exception=True, origin="test"), Rule("**/b/a", exception=True, origin="test")], ["b/b/a"])
 def test_leaving_out_folders_unseen_never_leaves_out_what_should_be_kept(listed: list[Rule], paths: list[str]) -> None:
     ignored = Ignore((Rule("**/b", exception=False, origin="default"),), tuple(listed))
     for path in paths:
