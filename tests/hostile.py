@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from tests import registry
 from tests.registry import Fault, Registry
@@ -145,8 +146,8 @@ def replaced(content: bytes) -> Fault:
     return _rewritten(lambda _: content)
 
 
-def squeezed(size: int = 1 << 30) -> Fault:
-    """Answer with so many zeros, said to be compressed by the way (Content-Encoding): a bomb of a thousandth."""
+def squeezed(size: int = 1 << 26) -> Fault:
+    """Answer with so many zeros, compressed to a thousandth, and say so in Content-Encoding: a bomb."""
 
     def bomb() -> Iterator[bytes]:
         packer = zlib.compressobj(wbits=31)
@@ -293,7 +294,7 @@ def http_1_0() -> Fault:
 
 
 @contextmanager
-def thief(host: str = "127.0.0.2") -> Iterator[Registry]:
+def thief(host: str = "127.0.0.2", *, certificate: Path | None = None) -> Iterator[Registry]:
     """Run a server at another origin that asks for credentials, hands out tokens and takes whatever it is sent."""
 
     def greedy(request: Request, _proceed: Application) -> Answer:
@@ -305,7 +306,7 @@ def thief(host: str = "127.0.0.2") -> Iterator[Registry]:
             return Answer(201, {"Location": request.target})
         return Answer(401, {"WWW-Authenticate": 'Basic realm="give"'})
 
-    with Registry(host=host, faults=[greedy]).running() as registry:
+    with Registry(host=host, certificate=certificate, faults=[greedy]).running() as registry:
         yield registry
 
 

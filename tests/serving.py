@@ -173,6 +173,7 @@ class _Server(socketserver.ThreadingTCPServer):
         try:
             if self._context:
                 if request.recv(1, socket.MSG_PEEK) != _TLS_HANDSHAKE:
+                    request.recv(_CHUNK)  # closing with something unread would break the answer, too
                     request.sendall(
                         b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
                     )

@@ -83,16 +83,23 @@ class Authorization:
 
         parsed = parse_auth_header(challenge)
         realm, service = str(parsed.realm or ""), str(parsed.service or "")
-        parts = urlsplit(realm)
-        own = parts.scheme == "http" == urlsplit(url).scheme and parts.hostname == urlsplit(url).hostname
-        if not (parts.scheme == "https" or own) or not parts.hostname or parts.username is not None:
+        if not _may_be_asked(realm, url):
             raise RefusedError(
-                f"{self._name} names a token server that is asked nothing: {addresses.host(realm) or 'no address'}",
+                f"{self._name} names a token server that is asked nothing: {realm[:100]!r}",
                 details=(f"tried: {self._credentials.source}",),
                 hint="a token server must have an address with https; this is for who runs the registry",
                 code="IB209",
             )
         self._realm, self._service = realm, service
+
+    def redact(self, words: bytes) -> bytes:
+        """Blot out our secrets in what a registry says: it knows them, and errors are shown."""
+        with self._lock:
+            found = self._found
+            secrets = [found.password, found.identity_token, found.basic.removeprefix("Basic ")] if found else []
+            for secret in filter(None, [*secrets, *self._tokens.values()]):
+                words = words.replace(secret.encode(), b"***")
+        return words
 
     def _token(self, scope: str) -> str:
         found = self._credentials
@@ -130,6 +137,16 @@ class Authorization:
         if not self._credentials.empty and not self._trusts(url):
             tried += f", but not at {host}: it is not of {self._name} and not named in token-hosts"
         return failures.unauthorized(scope_name(scope), self._name, tried, reason=f"{host} answers {status}")
+
+
+def _may_be_asked(realm: str, url: str) -> bool:
+    """Say whether a token server can be asked at all: over TLS, or in the clear where the registry is so, too."""
+    try:
+        parts = urlsplit(realm)
+        own = parts.scheme == "http" == urlsplit(url).scheme and parts.hostname == urlsplit(url).hostname
+        return (parts.scheme == "https" or own) and bool(parts.hostname) and parts.username is None
+    except ValueError:
+        return False
 
 
 def scope_name(scope: str) -> str:

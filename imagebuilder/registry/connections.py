@@ -3,14 +3,15 @@
 The only module that imports urllib3 at once; it is imported when the first request is sent.
 """
 
+import http.client
+import io
 import ssl
-import threading
-from contextlib import suppress
-from socket import SHUT_RDWR
+import time  # noqa: TID251 how long an answer may take is no part of an image
+from socket import socket
 from urllib.parse import unquote, urlsplit
 
 import certifi
-from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool, PoolManager, ProxyManager, make_headers
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager, make_headers
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
@@ -18,18 +19,61 @@ from layers.errors import UsageError
 
 _CONNECTIONS = 16
 _BLOCK = 1 << 18
+# How much may come before our side gets any of it: heads, `100 Continue`, chunk sizes, trailers.
+_LONGEST_UNREAD = 1 << 20
+
+
+class _Patient(io.RawIOBase):
+    """What comes over a connection, within bounds of time and size that every read by our side renews."""
+
+    def __init__(self, raw: io.RawIOBase, patience_s: float) -> None:
+        self._raw = raw
+        self._patience_s = patience_s
+        self.renew()
+
+    def renew(self) -> None:
+        self._deadline = time.monotonic() + self._patience_s
+        self._left = _LONGEST_UNREAD
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview, /) -> int | None:  # type: ignore[override]  # BufferedReader gives no other
+        if self._left <= 0:
+            raise ConnectionError("more than anybody can use")
+        received = self._raw.readinto(buffer)
+        self._left -= received or 0
+        if time.monotonic() > self._deadline:
+            raise TimeoutError("too slow")
+        return received
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Answer(http.client.HTTPResponse):
+    """An answer that can neither trickle nor go on for ever in what we never see: its head, chunk sizes, trailers.
+
+    A timeout alone begins again with every byte, and http.client skips any number of `100 Continue`.
+    """
+
+    def __init__(self, sock: socket, debuglevel: int = 0, method: str | None = None, url: str | None = None) -> None:
+        super().__init__(sock, debuglevel, method, url)
+        self._patient = _Patient(self.fp.detach(), (sock.gettimeout() or 60) * 1.5)
+        self.fp = io.BufferedReader(self._patient)
+
+    def read1(self, n: int = -1) -> bytes:
+        self._patient.renew()
+        return super().read1(n)
 
 
 class _Plain(HTTPConnection):
-    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # urllib3 departs from http.client here
-        with _Watch(self):
-            return super().getresponse()
+    response_class = _Answer
 
 
 class _Secure(HTTPSConnection):
-    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # urllib3 departs from http.client here
-        with _Watch(self):
-            return super().getresponse()
+    response_class = _Answer
 
 
 class _PlainPool(HTTPConnectionPool):
@@ -38,26 +82,6 @@ class _PlainPool(HTTPConnectionPool):
 
 class _SecurePool(HTTPSConnectionPool):
     ConnectionCls = _Secure
-
-
-class _Watch:
-    """Break a connection whose answer does not begin in time: a timeout alone never ends a head that trickles."""
-
-    def __init__(self, connection: HTTPConnection) -> None:
-        self._connection = connection
-        self._timer = threading.Timer((connection.timeout or 60) * 1.5, self._break)
-        self._timer.daemon = True
-
-    def __enter__(self) -> None:
-        self._timer.start()
-
-    def __exit__(self, *_error: object) -> None:
-        self._timer.cancel()
-
-    def _break(self) -> None:
-        with suppress(OSError):
-            if self._connection.sock:
-                self._connection.sock.shutdown(SHUT_RDWR)
 
 
 def open_pool(proxy: str, authorities: str) -> PoolManager:

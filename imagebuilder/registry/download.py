@@ -62,7 +62,7 @@ class Download:
         with session.once("GET", url, what=self._what, headers=headers, expected=(200, 206, 416)) as response:
             skip = self._known(response, begin)
             try:
-                for chunk in session.transport.chunks(response, url, size=self._blob.size):
+                for chunk in session.transport.chunks(response, url):
                     if len(chunk) > skip:
                         yield chunk[skip:]
                     skip = max(0, skip - len(chunk))

@@ -147,7 +147,7 @@ class Session:
             return failures.forbidden(self.repository, self.registry, tried)
         if response.status == 401:
             return failures.unauthorized(self.repository, self.registry, tried)
-        words = self._words(response, url)
+        words = self._authorization.redact(self._words(response, url))
         if response.status == 400 and url.startswith("http:") and (b"HTTPS" in words or not response.headers):
             return failures.with_tls(self.registry)
         return failures.refused(what, self.registry, response.status, words, tried)
@@ -171,18 +171,17 @@ class Session:
         return addresses.origin(url) == addresses.origin(f"{self._scheme}://{self._host}")
 
     def _decide(self) -> None:
-        """Find out, the first time, whether a registry on loopback that nobody told us of speaks plain http."""
+        """Find out, the first time, whether a registry on loopback that nobody told us of speaks TLS."""
         with self._deciding:
             if self._decided:
                 return
-            url = f"http://{self._host}/v2/"
             try:
-                response = self.transport.send("GET", url, {})
-                speaks_tls = response.status == 400  # what servers with TLS say to plain http, if anything
-                self._leave(response)
-            except (CutError, UsageError):
-                speaks_tls = True
-            self._scheme = "https" if speaks_tls else "http"
+                self._leave(self.transport.send("GET", f"https://{self._host}/v2/", {}))
+                self._scheme = "https"
+            except UsageError as error:
+                if error.code != "IB203":
+                    raise
+                self._scheme = "http"
             self._decided = True
 
 

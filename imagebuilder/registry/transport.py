@@ -72,15 +72,16 @@ class Transport:
                 decode_content=False,
             )
 
-    def chunks(self, response: "Response", url: str, *, size: int = 0) -> Iterator[bytes]:
-        """Yield a body as it arrives; `size` is what is expected. Raises CutError if it breaks off or trickles."""
-        deadline = time.monotonic() + self._settings.timeout_s + size / _SLOWEST_RATE
+    def chunks(self, response: "Response", url: str) -> Iterator[bytes]:
+        """Yield a body as it arrives. Raises CutError if it breaks off or trickles."""
+        deadline = time.monotonic() + self._settings.timeout_s
         while True:
             with cuts(url):
                 chunk = response.read1(BLOCK)
             if not chunk:
                 return
             yield chunk
+            deadline += len(chunk) / _SLOWEST_RATE
             if time.monotonic() > deadline:
                 raise CutError("it answers too slowly")
 
