@@ -4,21 +4,29 @@ import argparse
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 from imagebuilder import text
 from imagebuilder.options import COMMANDS, GLOBAL, OPTIONS, Option, options_of
 from layers.errors import UsageError
 
 _FOLDER = ("DIR", "?", "folder of the application (default: the current one)")
+_IMAGE = "REGISTRY/NAME[:TAG], oci:DIR[:NAME] or archive:FILE"
 _POSITIONALS: Mapping[str, tuple[str, str | None, str]] = {
     "build": _FOLDER,
     "plan": _FOLDER,
     "lock": _FOLDER,
-    "inspect": ("IMAGE", None, "oci:DIR[:NAME], archive:FILE, or the path of either"),
+    "inspect": ("IMAGE", None, _IMAGE),
+    "push": ("IMAGE", None, _IMAGE),
+    "copy": ("IMAGE", None, _IMAGE),
     "cache": ("ACTION", "?", "info (the default), prune or verify"),
     "explain": ("CODE", "?", "code of an error; without it, all codes are listed"),
     "completion": ("SHELL", None, "bash, zsh or fish"),
+}
+# What comes after the first argument: one or several.
+_FURTHER: Mapping[str, tuple[str, Literal["+", 1], str]] = {
+    "push": ("REF", "+", "REGISTRY/NAME[:TAG]; may be repeated"),
+    "copy": ("DEST", 1, "REGISTRY/NAME[:TAG], or DEST as `build` takes it"),
 }
 _DESCRIPTION = "A Python app in, the same OCI image out: no daemon, no root, no Dockerfile."
 _EPILOG = """\
@@ -30,11 +38,15 @@ the image, a key of [tool.imagebuilder] in pyproject.toml.
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """A command, its argument (empty: not given) and the values of the flags that were given; switches have none."""
+    """A command, its argument (empty: not given) and the values of the flags that were given; switches have none.
+
+    `further` are arguments after the first one.
+    """
 
     command: str
     argument: str
     flags: Mapping[str, tuple[str, ...]]
+    further: tuple[str, ...] = ()
 
 
 def parse(arguments: Sequence[str], version: str) -> Arguments:
@@ -55,7 +67,7 @@ def parse(arguments: Sequence[str], version: str) -> Arguments:
         flags = [flag for option in options_of(command) for flag in (option.flag, option.short) if flag]
         raise unknown_word("flag" if unknown[0].startswith("-") else "argument", unknown[0], flags, f" {command}")
     flags_given = {option.key: _values(given[option.key]) for option in OPTIONS if option.key in given}
-    return Arguments(command, str(given.get("argument") or ""), flags_given)
+    return Arguments(command, str(given.get("argument") or ""), flags_given, _values(given.get("further", [])))
 
 
 def unknown_word(kind: str, word: str, known: Sequence[str], command: str = "") -> UsageError:
@@ -101,6 +113,9 @@ def _parser(version: str) -> argparse.ArgumentParser:
         if command in _POSITIONALS:
             metavar, count, _ = _POSITIONALS[command]
             sub.add_argument("argument", metavar=metavar, nargs=count)
+        if command in _FURTHER:
+            metavar, more, _ = _FURTHER[command]
+            sub.add_argument("further", metavar=metavar, nargs=more)
         for option in options_of(command):
             _add(sub, option)
     return parser
@@ -133,16 +148,18 @@ def _help() -> str:
 def _help_of(command: str) -> str:
     metavar, count, meaning = _POSITIONALS.get(command, ("", None, ""))
     shown = f" [{metavar}]" if count else f" {metavar}" if metavar else ""
+    after, more, after_meaning = _FURTHER.get(command, ("", 1, ""))
+    shown += f" {after}{'...' if more == '+' else ''}" if after else ""
     summary = COMMANDS[command]
     lines = [f"usage: imagebuilder {command}{shown} [FLAGS]", "", f"{summary[0].upper()}{summary[1:]}.", ""]
     if metavar:
-        lines += [f"  {metavar:<24} {meaning}", ""]
+        lines += [f"  {metavar:<24} {meaning}", *([f"  {after:<24} {after_meaning}"] if after else []), ""]
     options = options_of(command)
     own = [option for option in options if GLOBAL not in option.commands]
     for title, group in (("flags", own), ("flags of every command", options[len(own) :])):
         if group:
             lines += [title, *(line for option in group for line in _lines(option)), ""]
-    if command == "build":
+    if command in ("build", "copy"):
         lines += ["DEST is oci:DIR[:NAME], archive:FILE, docker:NAME or podman:NAME.", ""]
     return "\n".join(lines)
 

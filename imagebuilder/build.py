@@ -8,7 +8,7 @@ from buildpacks import pip_install, requirements
 from buildpacks.api import BuildContext, BuildResult, Interpreter, LayerSpec, Pins, Target
 from buildpacks.order import ORDER
 from imagebuilder import lock as lockfile
-from imagebuilder import outputs, pin
+from imagebuilder import outputs, pin, push, reference, remote
 from imagebuilder.base import debian
 from imagebuilder.cache import Cache
 from imagebuilder.export import RunConfiguration, export, merge_env
@@ -19,7 +19,8 @@ from imagebuilder.make import MadeLayer, Workshop
 from imagebuilder.outcome import BuildOutcome, LayerOutcome
 from imagebuilder.pin import Upgrade
 from imagebuilder.progress import Progress
-from imagebuilder.request import BuildRequest
+from imagebuilder.push import Pushed
+from imagebuilder.request import BuildRequest, Output
 from imagebuilder.resolve import Plan, resolve
 from imagebuilder.suppliers import Suppliers, suppliers
 from layers import compress, scratch, tree
@@ -45,8 +46,8 @@ def build(request: BuildRequest, progress: Progress) -> BuildOutcome:
         )
         made = workshop.make(specs, progress)
         image = export(cache.store, [each.layer for each in made], run, platform=request.platform)
-        deliver(request, image, cache, progress)
-    return _outcome(request, image, made, progress)
+        pushed, written = deliver(request, image, cache, progress)
+    return _outcome(request, image, made, progress, pushed=pushed, outputs=written)
 
 
 def detect(request: BuildRequest, progress: Progress) -> Plan:
@@ -182,15 +183,34 @@ def describe_layers(
     ]
 
 
-def deliver(request: BuildRequest, image: Image, cache: Cache, progress: Progress) -> None:
-    """Copy the image to every place where it was asked for."""
+def deliver(
+    request: BuildRequest, image: Image, cache: Cache, progress: Progress
+) -> tuple[tuple[Pushed, ...], tuple[Output, ...]]:
+    """Bring the image to registries, then to other outputs; return what was pushed and which outputs were written."""
+    pushed: tuple[Pushed, ...] = ()
+    if request.push:
+        settings = remote.settings_of(request, progress)
+        names = [reference.parse(tag) for tag in request.tags]
+        with remote.parts_of_image(image, cache.store, settings) as parts:
+            pushed = push.push(parts, names, settings=settings, progress=progress)
+        if request.skip_unchanged and not any(each.tags for each in pushed):
+            return pushed, ()
     for output in request.outputs:
         with progress.step("output") as step:
             outputs.deliver(image, cache.store, output, tags=request.tags, environment=request.environment)
             step.finish(str(output))
+    return pushed, request.outputs
 
 
-def _outcome(request: BuildRequest, image: Image, made: Sequence[MadeLayer], progress: Progress) -> BuildOutcome:
+def _outcome(
+    request: BuildRequest,
+    image: Image,
+    made: Sequence[MadeLayer],
+    progress: Progress,
+    *,
+    pushed: tuple[Pushed, ...],
+    outputs: tuple[Output, ...],
+) -> BuildOutcome:
     return BuildOutcome(
         name=request.name,
         platform=request.platform,
@@ -206,7 +226,8 @@ def _outcome(request: BuildRequest, image: Image, made: Sequence[MadeLayer], pro
             )
             for each in made
         ),
-        outputs=tuple(map(str, request.outputs)),
+        pushed=pushed,
+        outputs=tuple(map(str, outputs)),
         tags=request.tags,
         warnings=tuple(progress.warnings),
         timings=dict(progress.timings),

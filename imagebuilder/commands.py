@@ -5,7 +5,9 @@ The builder is imported where it is used: `explain` and `cache` do not pay for i
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from imagebuilder import arguments, config, destinations
 from imagebuilder.cache import Cache
@@ -17,7 +19,13 @@ from imagebuilder.progress import Progress
 from imagebuilder.request import BuildRequest
 from layers.blobs import write_file
 from layers.canonical import Json
+from layers.digest import Digest
 from layers.errors import UsageError
+
+if TYPE_CHECKING:  # `explain` does not pay for what it does not use
+    from imagebuilder.image import StoredImage
+    from imagebuilder.push import Pushed
+    from imagebuilder.registry.settings import RegistrySettings
 
 _SIZE = re.compile(r"(\d{1,12})\s*(B|kB|MB|GB|)")
 _UNITS = {"": 1, "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9}
@@ -96,10 +104,22 @@ def lock(chosen: Chosen, console: Console) -> int:
 
 def inspect(chosen: Chosen, console: Console) -> int:
     """Show what is in an image."""
-    from imagebuilder import report
-    from imagebuilder.image import open_image
+    from imagebuilder import copy, image, reference, remote, report
 
-    stored = open_image(chosen.argument)
+    if not copy.is_remote(chosen.argument):
+        return _show(image.open_image(chosen.argument), chosen, console)
+    name = reference.parse_source(chosen.argument)
+    with remote.open_remote(name, registries(chosen)) as (blobs, root):
+        if root.media_type not in image.INDEXES:
+            return _show(image.read(name.name, blobs, root), chosen, console)
+        document = report.index(name.name, root, blobs.read[root.digest])
+    _result(console, document, report.lines(document))
+    return 0
+
+
+def _show(stored: "StoredImage", chosen: Chosen, console: Console) -> int:
+    from imagebuilder import report
+
     document = stored.to_json()
     shown = {**document, "layers": [report.layer(layer) for layer in stored.image.layers]}
     if chosen.values.on("files"):
@@ -108,6 +128,62 @@ def inspect(chosen: Chosen, console: Console) -> int:
         document = shown = {"layers": document["layers"]}
     _result(console, document, report.lines(shown))
     return 0
+
+
+def push(chosen: Chosen, console: Console) -> int:
+    """Push an image to every name. The result is the first repository with the digest of the manifest."""
+    from imagebuilder import copy, reference
+    from imagebuilder.push import push as push_parts
+
+    names = [reference.parse(name) for name in chosen.further]
+    progress = console.progress()
+    with closing(progress):
+        settings = registries(chosen, progress)
+        with copy.open_source(chosen.argument, settings) as source:
+            digest = source.parts.root.digest
+            pushed = push_parts(source.parts, names, settings=settings, progress=progress)
+    return _shipped(f"{names[0].name}@{digest}", digest, pushed, chosen, console)
+
+
+def copy(chosen: Chosen, console: Console) -> int:
+    """Copy an image. The result is where it went, with the digest of the manifest."""
+    from imagebuilder import copy as copies
+
+    (target,) = chosen.further
+    place = destinations.cache_dir(chosen.values.text("cache-dir"), chosen.environment)
+    progress = console.progress()
+    with closing(progress):
+        settings = registries(chosen, progress)
+        copied = copies.copy(
+            chosen.argument, target, settings=settings, scratch_root=place / "scratch", progress=progress
+        )
+    return _shipped(copied.reference, copied.digest, copied.pushed, chosen, console)
+
+
+def _shipped(reference: str, digest: Digest, pushed: "tuple[Pushed, ...]", chosen: Chosen, console: Console) -> int:
+    document: dict[str, Json] = {
+        "schema": 1,
+        "reference": reference,
+        "manifest_digest": digest.value,
+        "pushed": [each.to_json() for each in pushed],
+    }
+    if path := chosen.values.text("digest-file"):
+        write_file(Path(path), f"{digest}\n".encode())
+    if path := chosen.values.text("metadata-file"):
+        write_file(Path(path), f"{json_line(document)}\n".encode())
+    _result(console, document, [reference])
+    return 0
+
+
+def registries(chosen: Chosen, progress: Progress | None = None) -> "RegistrySettings":
+    """Return how the commands that know no project reach registries."""
+    from imagebuilder.registry.settings import RegistrySettings
+
+    insecure = frozenset(chosen.values.list("insecure-registry"))
+    token_hosts = frozenset(chosen.values.list("token-host"))
+    return RegistrySettings(
+        chosen.environment, insecure, token_hosts=token_hosts, note=(progress or Progress()).note
+    )
 
 
 def cache(chosen: Chosen, console: Console) -> int:
@@ -159,6 +235,8 @@ COMMANDS: Mapping[str, Callable[[Chosen, Console], int]] = {
     "plan": plan,
     "lock": lock,
     "inspect": inspect,
+    "push": push,
+    "copy": copy,
     "cache": cache,
     "explain": explain,
     "schema": schema,

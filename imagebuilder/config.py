@@ -28,7 +28,7 @@ _OFF = ("0", "false", "no", "off")
 _PREFIX = "IMAGEBUILDER_"
 _MOST_WORKERS = 64
 _NAMES = {"env": re.compile(r"[A-Za-z_][A-Za-z0-9_]*"), "processes": re.compile(r"[A-Za-z0-9_-]+")}
-_OF_BUILDPACKS = ("python", "requirements", "entry", "process")
+_OF_BUILDPACKS = ("python", "requirements", "entry", "process", "BP_PIP_DEST_PATH", "BP_PIP_FIND_LINKS")
 _DEFAULTS = {
     "platform": "linux/amd64",  # not the host's: the same command makes the same image everywhere
     "base": "debian:trixie",
@@ -42,6 +42,7 @@ class Chosen:
     """What flags and variables say for one command; and what the user's file says where they and the project do not."""
 
     argument: str
+    further: tuple[str, ...]
     given: Mapping[str, Given]
     user: Mapping[str, Given]
     environment: Mapping[str, str]
@@ -82,7 +83,7 @@ def choose(arguments: Arguments, environment: Mapping[str, str]) -> Chosen:
     path = destinations.user_file(environment)
     user = settings.read_user(path) if path else {}
     _check_choices({**user, **given})
-    return Chosen(arguments.argument, given, user, environment)
+    return Chosen(arguments.argument, arguments.further, given, user, environment)
 
 
 def load(chosen: Chosen) -> Configuration:
@@ -122,7 +123,10 @@ def _request(source: Path, values: Values, tables: Tables, *, project: FileSetti
     title = values.text("name", project.project_name)
     name = destinations.normalised(title or source.resolve().name)
     tags = tuple(reference.parse(tag).familiar for tag in values.list("tag") or (name,))
-    outputs = destinations.outputs(values.list("output"), load=values.text("load"), name=name, tags=tags)
+    _check_push(values, tags)
+    outputs = destinations.outputs(
+        values.list("output"), load=values.text("load"), name=name, tags=tags, push=values.on("push")
+    )
     return BuildRequest(
         source=source,
         name=name,
@@ -137,6 +141,10 @@ def _request(source: Path, values: Values, tables: Tables, *, project: FileSetti
         created=values.text("created", _DEFAULTS["created"]),
         compression=_compression(values),
         tags=tags,
+        push=values.on("push"),
+        skip_unchanged=values.on("skip-unchanged"),
+        insecure_registries=frozenset(values.list("insecure-registry")),
+        token_hosts=frozenset(values.list("token-host")),
         outputs=outputs,
         locked=values.on("locked"),
         offline=values.on("offline"),
@@ -168,7 +176,7 @@ def _from_variable(option: Option, value: str) -> dict[str, Given]:
 
 def _check_choices(given: Mapping[str, Given]) -> None:
     for key, found in given.items():
-        choices = BY_KEY[key].choices
+        choices = BY_KEY[key].choices if key in BY_KEY else ()
         if choices and found.text not in choices:
             near = text.nearest(found.text, choices)
             raise UsageError(
@@ -199,6 +207,20 @@ def _creation_time(given: Mapping[str, Given], source: Path, chosen: Chosen) -> 
         time = created.of(found.text, found.origin, source=source, environment=chosen.environment)
         return {"created": Given((time,), found.origin)}
     return {}
+
+
+def _check_push(values: Values, tags: tuple[str, ...]) -> None:
+    if values.on("push") and not values.on("tag"):
+        raise UsageError(
+            "`--push` does not say where to",
+            hint="give the full name with -t, for example `-t registry.example.com/team/app:1.0`",
+            code="IB240",
+        )
+    if values.on("skip-unchanged") and not values.on("push"):
+        raise UsageError("`--skip-unchanged` is about a push", hint="give --push too", code="IB240")
+    if values.on("push"):
+        for tag in tags:
+            destinations.check_target(reference.parse(tag))
 
 
 def _compression(values: Values) -> Literal["gzip", "zstd", "none"]:

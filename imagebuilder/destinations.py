@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from imagebuilder import reference, text
+from imagebuilder.reference import HUB, Reference
 from imagebuilder.request import BuildRequest, Output
 from layers.errors import UsageError
 
@@ -14,18 +15,21 @@ TYPES = ("oci", "archive", "docker", "podman")
 _HINT = "write oci:DIR, archive:FILE, docker:NAME or podman:NAME"
 
 
-def outputs(wanted: Iterable[str], *, load: str, name: str, tags: tuple[str, ...]) -> tuple[Output, ...]:
-    """Read `--output` and `--load`; with neither, the image goes to the OCI layout `dist/NAME.oci`.
+def outputs(
+    wanted: Iterable[str], *, load: str, name: str, tags: tuple[str, ...], push: bool = False
+) -> tuple[Output, ...]:
+    """Read `--output` and `--load`; with neither, an image that is not pushed goes to the OCI layout `dist/NAME.oci`.
 
     Raises UsageError IB114 for what is no destination, IB652 for a name that no engine takes.
     """
-    found = [_output(destination) for destination in wanted]
+    found = [output(destination) for destination in wanted]
     if load:
-        found.append(_output(f"{load}:{tags[0]}"))
-    return tuple(dict.fromkeys(found)) or (Output("oci", f"dist/{name}.oci"),)
+        found.append(output(f"{load}:{tags[0]}"))
+    return tuple(dict.fromkeys(found)) or (() if push else (Output("oci", f"dist/{name}.oci"),))
 
 
-def _output(destination: str) -> Output:
+def output(destination: str) -> Output:
+    """Read one destination. Raises as `outputs` does."""
     kind, colon, target = destination.partition(":")
     if not (colon and target and target.isprintable()):
         raise UsageError(f"not a destination: {destination!r}", hint=_HINT, code="IB114")
@@ -42,6 +46,22 @@ def _output(destination: str) -> Output:
             near = text.nearest(kind, TYPES)
             hint = f"did you mean `{near}:`?" if near else _HINT
             raise UsageError(f"unknown type of destination: `{kind}:`", hint=hint, code="IB114")
+
+
+def check_target(name: Reference) -> None:
+    """Refuse a name that nobody can push to. Raises UsageError IB241."""
+    if name.digest:
+        raise UsageError(
+            f"cannot push to {name}: it has a digest",
+            hint="give a tag; the digest is what comes of a push",
+            code="IB241",
+        )
+    if name.registry == HUB and name.repository.startswith("library/"):
+        raise UsageError(
+            f"cannot push to `{name.familiar}`: it names no registry, and Docker Hub keeps such names to itself",
+            hint=f"write `registry.example.com/{name.familiar}`, or `USER/{name.familiar}` for Docker Hub",
+            code="IB241",
+        )
 
 
 def written_into(request: BuildRequest) -> tuple[str, ...]:

@@ -56,10 +56,9 @@ def add(
             _sweep(folder)
             target = BlobStore(folder)
             target.initialise()
+            missing = [blob for blob in wanted if not target.has(blob.digest, blob.size)]
             with ThreadPoolExecutor(_COPIES) as pool:
-                list(
-                    pool.map(partial(copy, target), [blob for blob in wanted if not target.has(blob.digest, blob.size)])
-                )
+                list(pool.map(partial(copy, target), missing))
             _name(folder / "index.json", manifests)
     except OSError as error:
         raise storage_error(error, folder) from error

@@ -12,7 +12,9 @@ COMMANDS = {
     "build": "build the image of the application in DIR",
     "plan": "show what would be built and where each value comes from",
     "lock": "pin the base, the interpreter and every package by hash",
-    "inspect": "show what is in an image: oci:DIR or archive:FILE",
+    "inspect": "show what is in an image, wherever it is",
+    "push": "push an image to registries: push IMAGE REF...",
+    "copy": "copy an image between registries, layouts and archives",
     "cache": "show, prune or verify the cache",
     "explain": "explain an error by its code, for example IB102",
     "schema": "print the JSON schema of the configuration",
@@ -55,15 +57,19 @@ PROGRESS = ("auto", "tty", "plain", "jsonl", "none")
 COLOURS = ("auto", "always", "never")
 _BUILD = ("build",)
 _DECIDE = ("build", "plan", "lock")
+_WRITE = ("build", "push", "copy")
+_REGISTRIES = ("build", "lock", "inspect", "push", "copy")
 _ALL = (GLOBAL,)
 
 OPTIONS = (
     Option("tag", "name of the image; may be repeated", "REF", "-t", _BUILD, many=True),
+    Option("push", "push to every name given with --tag", commands=_BUILD),
+    Option("skip-unchanged", "if all names have the image, write no output", commands=_BUILD),
     Option("load", "load into a running engine: docker or podman", "ENGINE", "", _BUILD, ("docker", "podman")),
     Option("output", "where to write it (default: oci:dist/NAME.oci)", "DEST", "-o", _BUILD, many=True),
     Option("name", "name of the application (default: the project's)", "NAME", "", _DECIDE, file="text"),
     Option("platform", "linux/amd64 (default) or linux/arm64", "NAME", "", _DECIDE, PLATFORMS, file="text"),
-    Option("base", "the operating system (default: debian:trixie)", "NAME", "", _DECIDE, file="text"),
+    Option("base", "debian:SUITE (default: debian:trixie) or an image", "NAME", "", _DECIDE, file="text"),
     Option("python", "version of the interpreter", "VERSION", "", _DECIDE, file="text"),
     Option("process", "type of process that starts by default", "TYPE", "", _DECIDE, file="text"),
     Option("entry", "command of the process `web`", "COMMAND", "", _DECIDE, file="text"),
@@ -72,8 +78,10 @@ OPTIONS = (
     Option("no-cache", "make every layer anew", commands=_BUILD),
     Option("compression", "of layers: gzip (default), zstd or none", "NAME", "", _DECIDE, COMPRESSIONS, file="text"),
     Option("created", "time in the image: git, now, seconds, RFC 3339", "TIME", "", _DECIDE, file="text"),
-    Option("digest-file", "write the digest of the manifest to FILE", "FILE", "", _BUILD),
-    Option("metadata-file", "write what --json prints to FILE", "FILE", "", _BUILD),
+    Option("insecure-registry", "host that speaks http; may be repeated", "HOST", "", _REGISTRIES, many=True),
+    Option("token-host", "host elsewhere that may see the password; may be repeated", "HOST", "", _REGISTRIES, many=True),
+    Option("digest-file", "write the digest of the manifest to FILE", "FILE", "", _WRITE),
+    Option("metadata-file", "write what --json prints to FILE", "FILE", "", _WRITE),
     Option("workers", "downloads and layers at a time", "N", "", ("build", "lock")),
     Option("upgrade", "choose anew: all, or NAME; may be repeated", "NAME", "", ("lock",), many=True),
     Option("check", "write nothing; exit 1 if the lock does not fit", commands=("lock",)),

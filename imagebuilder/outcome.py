@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from imagebuilder.push import Pushed
 from layers.canonical import Json
 from layers.descriptor import Platform
 from layers.digest import Digest
@@ -35,6 +36,7 @@ class LayerOutcome:
 class BuildOutcome:
     """A finished build. `outputs` are written as on the command line (`oci:dist/shop.oci`), the first one counts.
 
+    What was pushed comes before them all: `pushed`, by repository.
     `timings` are seconds by step; they are shown, and never reach the image.
     """
 
@@ -45,13 +47,14 @@ class BuildOutcome:
     layers: tuple[LayerOutcome, ...]
     outputs: tuple[str, ...]
     tags: tuple[str, ...] = ()
+    pushed: tuple[Pushed, ...] = ()
     warnings: tuple[str, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def reference(self) -> str:
-        """The one line of stdout: the first output and the digest of the manifest."""
-        return f"{self.outputs[0]}@{self.manifest_digest}"
+        """The one line of stdout: the first repository, else the first output, and the digest of the manifest."""
+        return f"{self.pushed[0].repository if self.pushed else self.outputs[0]}@{self.manifest_digest}"
 
     @property
     def size(self) -> int:
@@ -66,6 +69,7 @@ class BuildOutcome:
             "name": self.name,
             "tags": self.tags,
             "outputs": self.outputs,
+            "pushed": [each.to_json() for each in self.pushed],
             "platform": str(self.platform),
             "manifest_digest": self.manifest_digest.value,
             "config_digest": self.config_digest.value,

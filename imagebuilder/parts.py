@@ -14,8 +14,9 @@ from layers.descriptor import Descriptor
 from layers.digest import Digest
 
 _LARGEST_DOCUMENT = 4 << 20
-# Of one index: enough for every platform with its attestations, and an end to what a hostile one makes us fetch.
+# Of one index: enough for every platform with its attestations, and an end to what a hostile one makes us hold.
 _MOST_DOCUMENTS = 200
+_MOST_BYTES = 32 << 20
 _DEEPEST_INDEX = 2
 
 
@@ -64,6 +65,7 @@ class _Gathered:
         self.place = place
         self.blobs: dict[Digest, Descriptor] = {}
         self.documents: dict[Digest, tuple[Descriptor, bytes]] = {}
+        self.size = 0
 
     def add(self, described: Descriptor, *, depth: int) -> None:
         """Add a document after all that it names."""
@@ -77,8 +79,9 @@ class _Gathered:
             self.blobs |= {blob.digest: blob for blob in named_blobs(content)}
         else:
             raise malformed(f"{described.digest} has the media type {described.media_type[:100]!r}")
-        if len(self.documents) == _MOST_DOCUMENTS:
-            raise malformed(f"it has more than {_MOST_DOCUMENTS} manifests")
+        self.size += len(content)
+        if len(self.documents) == _MOST_DOCUMENTS or self.size > _MOST_BYTES:
+            raise malformed(f"it has more than {_MOST_DOCUMENTS} manifests or {_MOST_BYTES} bytes of them")
         self.documents[described.digest] = (_plain(described), content)
 
     def _read(self, described: Descriptor) -> bytes:

@@ -4,12 +4,13 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
 from buildpacks.api import Process, Require, Setting
-from imagebuilder import text
+from imagebuilder import documents, text
 from imagebuilder.cache import Usage
 from imagebuilder.ignore import LeftOut
 from imagebuilder.outcome import BuildOutcome
 from imagebuilder.resolve import Plan
 from layers.canonical import Json
+from layers.descriptor import Descriptor
 from layers.entry import Kind
 from layers.layer import Layer
 from layers.tarball import Member
@@ -68,6 +69,18 @@ def files(found: Layer, members: Iterable[Member]) -> dict[str, Json]:
                 "target": member.target,
             }
             for member in members
+        ],
+    }
+
+
+def index(reference: str, described: Descriptor, content: bytes) -> dict[str, Json]:
+    """Describe an index: the images it names, each of which can be looked at by its digest."""
+    named = [documents.descriptor(child) for child in documents.parse(content, "index").children("manifests")]
+    return {
+        "reference": f"{reference}@{described.digest}",
+        "index_digest": described.digest.value,
+        "manifests": [
+            {"platform": str(each.platform or ""), "digest": each.digest.value, "size": each.size} for each in named
         ],
     }
 

@@ -47,6 +47,10 @@ class BuildRequest:
     ignored: Callable[[str], bool] = lambda _path: False
 
     tags: tuple[str, ...] = ()
+    push: bool = False
+    skip_unchanged: bool = False
+    insecure_registries: frozenset[str] = frozenset()
+    token_hosts: frozenset[str] = frozenset()
     outputs: tuple[Output, ...] = ()
     locked: bool = False
     offline: bool = False

@@ -1,0 +1,187 @@
+"""Pushes: blobs that are not there yet, then the documents that name them, tags last.
+
+A registry never shows a tag whose image is not whole, however a push ends, and a push that is repeated uploads only
+what is missing. Two who push one tag at once leave the whole image of one of them: a tag is set by one request.
+"""
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from imagebuilder import destinations, text
+from imagebuilder import parts as parts_of
+from imagebuilder.image import MANIFESTS
+from imagebuilder.parts import Parts
+from imagebuilder.progress import Progress, Step
+from imagebuilder.reference import Reference
+from imagebuilder.registry.client import Repository, Uploaded, open_repository
+from imagebuilder.registry.settings import RegistrySettings
+from layers.canonical import Json
+from layers.descriptor import Descriptor
+from layers.digest import Digest
+from layers.errors import BuildError, IntegrityError, RefusedError
+
+# Blobs at a time: enough to hide the round trips of small ones, few enough to be a good guest.
+_UPLOADS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What a push to one repository came to. `tags` are those that it set; the others named the image already."""
+
+    repository: str
+    tags: tuple[str, ...]
+    blobs: tuple[tuple[Descriptor, Uploaded], ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of the blobs that were uploaded."""
+        return sum(blob.size for blob, fate in self.blobs if fate == "uploaded")
+
+    def count(self, fate: Uploaded) -> int:
+        """Count the blobs that met a fate."""
+        return sum(1 for _, each in self.blobs if each == fate)
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the push as `--json` shows it."""
+        return {
+            "repository": self.repository,
+            "tags_set": self.tags,
+            "uploaded": self.count("uploaded"),
+            "present": self.count("present"),
+            "mounted": self.count("mounted"),
+            "uploaded_size": self.size,
+        }
+
+    def __str__(self) -> str:
+        if not self.tags:
+            return f"{self.repository} unchanged"
+        uploaded = f"{self.count('uploaded')} uploaded ({text.size(self.size)})"
+        counts = f"{uploaded}, {self.count('present')} present, {self.count('mounted')} mounted"
+        return f"{self.repository}:{', :'.join(self.tags)}  {counts}" if self.tags != ("",) else counts
+
+
+def push(
+    parts: Parts, names: Sequence[Reference], *, settings: RegistrySettings, progress: Progress
+) -> tuple[Pushed, ...]:
+    """Push to every name; there is one result for each repository, in the order in which they were first named.
+
+    Raises UsageError IB241 before anything is sent, IntegrityError IB503 for a damaged blob of ours, and what the
+    client raises.
+    """
+    for name in names:
+        destinations.check_target(name)
+    targets: dict[str, list[Reference]] = {}
+    for name in dict.fromkeys(names):
+        targets.setdefault(name.name, []).append(name)
+    done = []
+    earlier: dict[str, str] = {}  # what one repository of a registry has, the next one can mount
+    for first, *others in targets.values():
+        with (
+            progress.step("push") as step,
+            open_repository(first, settings=settings, push=True) as repository,
+        ):
+            going = _Push(parts, repository, progress, step, mount_from=earlier.get(first.registry, ""))
+            pushed = going.run([name.tag for name in (first, *others)])
+            step.finish(str(pushed))
+        done.append(pushed)
+        earlier[first.registry] = first.repository
+    return tuple(done)
+
+
+class _Push:
+    """A push to one repository while it goes on."""
+
+    def __init__(
+        self, parts: Parts, repository: Repository, progress: Progress, step: Step, *, mount_from: str
+    ) -> None:
+        self._parts = parts
+        self._repository = repository
+        self._progress = progress
+        self._step = step
+        self._mount_from = mount_from
+        self._stopped = threading.Event()
+        self._fates: dict[Digest, Uploaded] = {}
+
+    def run(self, tags: Sequence[str]) -> Pushed:
+        """Push; whatever ends it ends all uploads."""
+        pool = ThreadPoolExecutor(_UPLOADS)
+        try:
+            return self._run(tags, pool)
+        finally:
+            self._stopped.set()
+            pool.shutdown(cancel_futures=True)
+
+    def _run(self, tags: Sequence[str], pool: ThreadPoolExecutor) -> Pushed:
+        root = self._parts.root.digest
+        found = list(pool.map(self._repository.head, tags))
+        wrong = tuple(tag for tag, now in zip(tags, found, strict=True) if now is None or now.digest != root)
+        blobs = self._parts.blobs
+        if len(wrong) < len(tags):
+            self._put(wrong)
+        else:
+            known = self._known(found)
+            self._send_all([blob for blob in blobs if blob.digest not in known], pool)
+            try:
+                self._put(wrong)
+            except RefusedError:
+                if not known:
+                    raise
+                # Perhaps the registry has lost a blob of an image that it still names. If not, it says so again.
+                self._send_all([blob for blob in blobs if blob.digest in known], pool)
+                self._put(wrong)
+        fates = tuple((blob, self._fates.get(blob.digest, "present")) for blob in blobs)
+        return Pushed(self._repository.reference.name, wrong, fates)
+
+    def _known(self, found: Sequence[Descriptor | None]) -> set[Digest]:
+        """Return blobs that are there without asking for each: those of an image that one of the tags names now."""
+        here = self._repository.reference.name
+        known = {blob for blob, origin in self._parts.origins.items() if origin.name == here}
+        for now in found:
+            if now and now.media_type in MANIFESTS:
+                with suppress(BuildError):  # whatever is wrong with it, it may be replaced
+                    _, content = self._repository.manifest(now.digest)
+                    return known | {blob.digest for blob in parts_of.named_blobs(content)}
+        return known
+
+    def _put(self, tags: Sequence[str]) -> None:
+        *others, (root, content) = self._parts.documents
+        for described, child in others if tags else ():
+            self._repository.push_manifest(described, child, "")
+        for tag in tags:
+            self._repository.push_manifest(root, content, tag)
+
+    def _send_all(self, blobs: Sequence[Descriptor], pool: ThreadPoolExecutor) -> None:
+        self._step.expect(sum(blob.size for blob in blobs))
+        for blob, fate in zip(blobs, pool.map(self._send, blobs), strict=True):
+            self._fates[blob.digest] = fate
+
+    def _send(self, blob: Descriptor) -> Uploaded:
+        content = self._parts.place.content(blob)
+        with self._progress.step(blob.digest.hex[:12], total=blob.size, passing=True) as row:
+
+            def advance(size: int) -> None:
+                if self._stopped.is_set():
+                    raise CancelledError
+                row.advance(size)
+                self._step.advance(size)
+
+            try:
+                fate = self._repository.push_blob(blob, content, mount_from=self._mountable(blob), on_progress=advance)
+            except IntegrityError:
+                if isinstance(content, Path):  # says if it is the stored blob that is damaged, and what to do
+                    for _ in self._parts.place.open(blob):
+                        pass
+                raise
+        if fate != "uploaded":
+            self._step.expect(-blob.size)
+        return fate
+
+    def _mountable(self, blob: Descriptor) -> str:
+        origin = self._parts.origins.get(blob.digest)
+        return (
+            origin.repository if origin and origin.registry == self._repository.reference.registry else self._mount_from
+        )
