@@ -181,9 +181,7 @@ def registries(chosen: Chosen, progress: Progress | None = None) -> "RegistrySet
 
     insecure = frozenset(chosen.values.list("insecure-registry"))
     token_hosts = frozenset(chosen.values.list("token-host"))
-    return RegistrySettings(
-        chosen.environment, insecure, token_hosts=token_hosts, note=(progress or Progress()).note
-    )
+    return RegistrySettings(chosen.environment, insecure, token_hosts=token_hosts, note=(progress or Progress()).note)
 
 
 def cache(chosen: Chosen, console: Console) -> int:

@@ -79,7 +79,7 @@ OPTIONS = (
     Option("compression", "of layers: gzip (default), zstd or none", "NAME", "", _DECIDE, COMPRESSIONS, file="text"),
     Option("created", "time in the image: git, now, seconds, RFC 3339", "TIME", "", _DECIDE, file="text"),
     Option("insecure-registry", "host that speaks http; may be repeated", "HOST", "", _REGISTRIES, many=True),
-    Option("token-host", "host elsewhere that may see the password; may be repeated", "HOST", "", _REGISTRIES, many=True),
+    Option("token-host", "other host that may see a login; may be repeated", "HOST", "", _REGISTRIES, many=True),
     Option("digest-file", "write the digest of the manifest to FILE", "FILE", "", _WRITE),
     Option("metadata-file", "write what --json prints to FILE", "FILE", "", _WRITE),
     Option("workers", "downloads and layers at a time", "N", "", ("build", "lock")),

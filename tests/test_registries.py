@@ -1,8 +1,10 @@
 """The examples, pushed to real registries: whoever pulls them sees the same digest, and they run."""
 
+import json
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,47 +49,163 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("examples")
 
 
-@pytest.fixture(scope="module", params=["plain", "secure"])
-def client(request: pytest.FixtureRequest, folder: Path, running_registries: Registries) -> Client:
-    if request.param == "plain":
-        return Client(running_registries.plain, folder / "nobody")
-    login = registries.log_in(folder / "login", running_registries.secure)
+@pytest.fixture(scope="module")
+def open_to_all(running_registries: Registries, folder: Path) -> Client:
+    return Client(running_registries.plain, folder / "nobody")
+
+
+@pytest.fixture(scope="module")
+def with_password(running_registries: Registries, folder: Path) -> Client:
+    return logged_in(running_registries.secure, running_registries, folder / "password")
+
+
+@pytest.fixture(scope="module")
+def with_tokens(running_registries: Registries, folder: Path) -> Client:
+    return logged_in(running_registries.tokens, running_registries, folder / "tokens")
+
+
+def logged_in(registry: str, places: Registries, folder: Path, *, password: str = registries.PASSWORD) -> Client:
+    login = registries.log_in(folder, registry, password=password)
     # skopeo and podman take every *.crt in a folder for an authority.
     authority = login / "ca.crt"
-    authority.write_bytes(running_registries.authority.read_bytes())
-    return Client(running_registries.secure, login, authority)
+    authority.write_bytes(places.authority.read_bytes())
+    return Client(registry, login, authority)
 
 
+@pytest.mark.parametrize("kind", ["open_to_all", "with_password"])
 @pytest.mark.parametrize("example", [*SERVERS, *PROGRAMS])
 def test_an_example_has_one_digest_wherever_it_is_pulled_to(
-    example: str, client: Client, folder: Path, docker_environment: dict[str, str]
+    example: str, kind: str, request: pytest.FixtureRequest, folder: Path, docker_environment: dict[str, str]
 ) -> None:
-    name = f"{client.registry}/examples/{example}"
-    app = copy(example, folder)
-    pushed = build(app, "--tag", f"{name}:1", client=client)
+    client: Client = request.getfixturevalue(kind)
+    name = f"{client.registry}/team/{example}"
+    pushed = push(folder, example, client, f"{name}:1", f"{name}:latest")
     digest = pushed.removeprefix(f"{name}@")
-    assert tool("skopeo", "inspect", *client.tls, "--format", "{{.Digest}}", f"docker://{name}:1") == digest
+    assert skopeo_digest(f"{name}:latest", client) == digest
     assert podman_digest(f"{name}:1", client) == digest
     assert docker_digests(example, f"{name}:1", client, docker_environment) == [pushed]
 
 
-def copy(example: str, folder: Path) -> Path:
-    """Copy an example, without what was made beside it."""
+def test_a_push_with_a_token_arrives_and_one_without_the_permission_does_not(
+    folder: Path, with_tokens: Client, running_registries: Registries
+) -> None:
+    name = f"{with_tokens.registry}/team/script"
+    flags = ["--token-host", running_registries.token_host]
+    pushed = try_push(folder, "script", with_tokens, f"{name}:1", flags=flags)
+    assert pushed.stdout == f"{name}@{skopeo_digest(f'{name}:1', with_tokens)}\n", pushed.stderr
+    refused = try_push(folder, "script", with_tokens, f"{with_tokens.registry}/closed/script:1", flags=flags)
+    assert_says(refused, 5, "IB205", "with closed/script", "ask for the permission", f"from {with_tokens.login}")
+
+
+def test_a_token_server_elsewhere_is_not_told_the_password(folder: Path, with_tokens: Client) -> None:
+    refused = try_push(folder, "script", with_tokens, f"{with_tokens.registry}/team/script:2")
+    assert_says(refused, 5, "IB204", "but not at 127.0.0.1:", "--token-host")
+
+
+def test_one_build_is_pushed_to_several_registries(folder: Path, open_to_all: Client, with_password: Client) -> None:
+    names = [f"{client.registry}/team/several:1" for client in (open_to_all, with_password)]
+    digest = push(folder, "script", with_password, *names).partition("@")[2]
+    assert [skopeo_digest(names[0], open_to_all), skopeo_digest(names[1], with_password)] == [digest, digest]
+
+
+def test_an_unchanged_image_is_not_uploaded_again(folder: Path, with_password: Client) -> None:
+    name = f"{with_password.registry}/team/again:1"
+    first = try_push(folder, "script", with_password, name)
+    second = try_push(folder, "script", with_password, name)
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    assert first.stdout == second.stdout
+    assert "uploaded" in first.stderr
+    assert "uploaded" not in second.stderr
+
+
+@pytest.mark.skipif(not shutil.which("docker"), reason="the command line of Docker is not installed")
+def test_what_docker_login_keeps_is_enough(
+    folder: Path, running_registries: Registries, docker_environment: dict[str, str], tmp_path: Path
+) -> None:
+    client = Client(running_registries.secure, tmp_path, running_registries.authority)
+    command = ["docker", "login", "--username", registries.USER, "--password-stdin", client.registry]
+    environment = {**docker_environment, **client.environment}
+    subprocess.run(command, env=environment, input=registries.PASSWORD, text=True, check=True, capture_output=True)
+    assert try_push(folder, "script", client, f"{client.registry}/team/login:1").returncode == 0
+
+
+def test_a_copy_from_one_registry_to_another_has_the_same_digest(
+    folder: Path, open_to_all: Client, with_password: Client
+) -> None:
+    source, target = (f"{client.registry}/team/copied:1" for client in (open_to_all, with_password))
+    digest = push(folder, "script", open_to_all, source).partition("@")[2]
+    copied = imagebuilder("copy", source, target, environment=with_password.environment)
+    assert copied.returncode == 0, copied.stderr
+    assert skopeo_digest(target, with_password) == digest
+    inspected = imagebuilder("inspect", target, "--json", environment=with_password.environment)
+    assert json.loads(inspected.stdout)["manifest_digest"] == digest
+
+
+def test_a_wrong_password_is_refused_and_its_source_named(
+    folder: Path, running_registries: Registries, tmp_path: Path
+) -> None:
+    client = logged_in(running_registries.secure, running_registries, tmp_path / "login", password="quite another")
+    refused = try_push(folder, "script", client, f"{client.registry}/team/script:2")
+    assert_says(refused, 5, "IB204", "docker login", f'tried: user "{registries.USER}" from {client.login}/config.json')
+    assert "quite another" not in refused.stdout + refused.stderr
+
+
+def test_no_password_is_refused(folder: Path, running_registries: Registries, tmp_path: Path) -> None:
+    client = Client(running_registries.secure, tmp_path, running_registries.authority)
+    refused = try_push(folder, "script", client, f"{client.registry}/team/script:2")
+    assert_says(refused, 5, "IB204", f"docker login {client.registry}", "tried: ")
+
+
+def test_a_registry_that_only_reads_is_said_to_refuse(folder: Path, running_registries: Registries) -> None:
+    client = Client(running_registries.read_only, folder / "nobody")
+    refused = try_push(folder, "script", client, f"{client.registry}/team/script:1")
+    assert_says(refused, 5, "IB215", "405")
+
+
+def test_an_unknown_authority_is_not_trusted(folder: Path, with_password: Client) -> None:
+    stranger = Client(with_password.registry, with_password.login)
+    refused = try_push(folder, "script", stranger, f"{stranger.registry}/team/script:1")
+    assert_says(refused, 5, "IB202", "SSL_CERT_FILE")
+
+
+def test_plain_http_is_not_spoken_to_a_registry_with_tls(folder: Path, with_password: Client) -> None:
+    name = f"{with_password.registry}/team/script:1"
+    refused = try_push(folder, "script", with_password, name, flags=["--insecure-registry", with_password.registry])
+    assert_says(refused, 2, "IB203", "speaks TLS", f"leave out `--insecure-registry {with_password.registry}`")
+
+
+def test_an_unknown_repository_is_named(with_password: Client) -> None:
+    name = f"{with_password.registry}/nobody/knows:1"
+    refused = imagebuilder("inspect", name, environment=with_password.environment)
+    assert_says(refused, 5, "IB206", "nobody/knows", "check the name and the tag")
+
+
+def push(folder: Path, example: str, client: Client, *names: str) -> str:
+    """Push an example as a user does and return the line that says where it is."""
+    pushed = try_push(folder, example, client, *names)
+    assert pushed.returncode == 0, pushed.stderr
+    (line,) = pushed.stdout.splitlines()
+    return line
+
+
+def try_push(
+    folder: Path, example: str, client: Client, *names: str, flags: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
+    """Build an example once, then push it to names."""
     app = folder / example
+    cache = ("--cache-dir", str(folder / "cache"))
     if not app.exists():
         shutil.copytree(containers.ROOT / "examples" / example, app, ignore=shutil.ignore_patterns("dist", "*.lock"))
-    return app
+        locked = imagebuilder("build", str(app), *cache, "--output", f"oci:{folder}/layouts/{example}")
+        assert locked.returncode == 0, locked.stderr
+    tags = [word for name in names for word in ("--tag", name)]
+    return imagebuilder("build", str(app), *cache, "--locked", "--push", *tags, *flags, environment=client.environment)
 
 
-def build(app: Path, *flags: str, client: Client) -> str:
-    cache = app.parent / "cache"
-    layout = app.parent / "layouts" / app.name
-    built = imagebuilder("build", str(app), "--cache-dir", str(cache), "-o", f"oci:{layout}")
-    assert built.returncode == 0, built.stderr
-    extra = client.tls[1:] if client.authority else []
-    t = [client.tls[0].replace("--", "--dest-"), *extra]
-    subprocess.run(["skopeo", "copy", *t, f"oci:{layout}", f"docker://{flags[1]}"], check=True)
-    return flags[1].rpartition(":")[0] + "@" + built.stdout.strip().rpartition("@")[2]
+def assert_says(refused: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
+    """Expect an exit code, nothing on stdout, and words in the error."""
+    assert (refused.returncode, refused.stdout) == (code, ""), refused.stderr
+    assert [word for word in words if word not in refused.stderr] == [], refused.stderr
 
 
 def runs(example: str, container: Container) -> bool:
@@ -105,6 +223,10 @@ def docker_digests(example: str, name: str, client: Client, environment: dict[st
     with closing(docker.from_env(environment=environment)) as connection:
         connection.images.remove(image.id, force=True)  # the next registry has to give it again
     return list(image.attrs["RepoDigests"])
+
+
+def skopeo_digest(name: str, client: Client) -> str:
+    return tool("skopeo", "inspect", *client.tls, "--format", "{{.Digest}}", f"docker://{name}")
 
 
 def podman_digest(name: str, client: Client) -> str:

@@ -135,7 +135,7 @@ class Authorization:
     def _no_token(self, url: str, status: int, scope: str) -> RefusedError:
         host, tried = addresses.host(url), self._credentials.source
         if not self._credentials.empty and not self._trusts(url):
-            tried += f", but not at {host}: it is not of {self._name} and not named in token-hosts"
+            tried += f", but not at {host}: it is not of {self._name} and not named with --token-host"
         return failures.unauthorized(scope_name(scope), self._name, tried, reason=f"{host} answers {status}")
 
 

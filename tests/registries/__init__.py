@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from tests import certificates, containers
 from tests.registries import tokens
@@ -26,13 +27,17 @@ _HTPASSWD = f"{USER}:$2b$04$abcdefghijklmnopqrstuuU9tuCsSfvqLb3ZvMivaBDcGya0m8Dp
 
 @dataclass(frozen=True)
 class Registries:
-    """Where the registries are, as `host:port`; `authority` signed the certificates of the last two."""
+    """Where the registries are, as `host:port`; `authority` signed the certificates of those after `read_only`.
+
+    `token_host` gives the tokens for the registry `tokens`.
+    """
 
     authority: Path
     plain: str
     read_only: str
     secure: str
     tokens: str
+    token_host: str
 
 
 def write(folder: Path) -> certificates.Certificates:
@@ -68,7 +73,8 @@ def compose(folder: Path, environment: Mapping[str, str]) -> Iterator[tuple[list
             **{f"REGISTRY_{name}": str(port) for name, port in ports.items()},
         }
         command = ["env", *(f"{name}={value}" for name, value in variables.items()), *compose_program()]
-        yield command, Registries(made.authority, *(f"127.0.0.1:{port}" for port in ports.values()))
+        places = [f"127.0.0.1:{port}" for port in ports.values()]
+        yield command, Registries(made.authority, *places, token_host=urlsplit(realm).netloc)
 
 
 def compose_program() -> list[str]:
