@@ -10,6 +10,9 @@ from buildpacks.order import ORDER
 from imagebuilder import lock as lockfile
 from imagebuilder import outputs, pin, push, reference, remote
 from imagebuilder.base import debian
+from imagebuilder.base import image as base_image
+from imagebuilder.base.image import BaseImages, Inherited
+from imagebuilder.base.pins import BasePins
 from imagebuilder.cache import Cache
 from imagebuilder.export import RunConfiguration, export, merge_env
 from imagebuilder.image import Image
@@ -34,19 +37,21 @@ def build(request: BuildRequest, progress: Progress) -> BuildOutcome:
         supplied = suppliers(request, cache, progress)
         plan = detect(request, progress)
         pins = pinned(request, plan, supplied, progress)
+        inherited = supplied.images.inherited(pins.base)
         results = run_buildpacks(request, plan, pins)
-        run = run_configuration(request, plan, pins, results)
+        run = run_configuration(request, plan, pins, results, inherited)
         specs = describe_layers(request, pins, results, run, unpacked=unpacked, progress=progress)
         workshop = Workshop(
             cache,
-            lambda sources: supplied.fetch(sources, pins.base.snapshot),
+            lambda sources: supplied.fetch(sources, pins.base.snapshot if isinstance(pins.base, BasePins) else ""),
             request.compression,
             request.workers,
             use_cache=request.use_cache,
         )
-        made = workshop.make(specs, progress)
-        image = export(cache.store, [each.layer for each in made], run, platform=request.platform)
-        pushed, written = deliver(request, image, cache, progress)
+        made = (*(MadeLayer(layer, cached=True) for layer in inherited.layers), *workshop.make(specs, progress))
+        exported = export(cache.store, [each.layer for each in made], run, platform=request.platform)
+        image = replace(exported, origins=inherited.origins)
+        pushed, written = deliver(request, image, cache, supplied.images, progress)
     return _outcome(request, image, made, progress, pushed=pushed, outputs=written)
 
 
@@ -98,27 +103,29 @@ def _renew(
     with progress.step("pin") as step:
         pins = pin.pin(plan, request, locks.get(name), suppliers=supplied, upgrade=upgrade)
         changed = lockfile.write(request.source, {**locks, name: pins})
-        debs = sum(len(tier) for tier in pins.base.tiers)
         step.finish(
-            f"{len(pins.distributions)} Python packages, {debs} OS packages; "
+            f"{len(pins.distributions)} Python packages, {len(pins.base.packages)} OS packages; "
             f"{lockfile.FILE} {'written' if changed else 'unchanged'}"
         )
     return pins
 
 
 def run_buildpacks(request: BuildRequest, plan: Plan, pins: PlatformLock) -> tuple[BuildResult, ...]:
-    """Ask each buildpack what it adds. Nothing is fetched or written by that."""
+    """Ask the base and each buildpack what they add. Nothing is fetched or written by that."""
     common = BuildContext(
         app=request.app,
         requires=(),
-        target=debian.target(pins.base),
+        target=base_image.target(pins.base),
         interpreter=pins.interpreter,
         pins=Pins(),
         distributions=pins.distributions,
     )
-    return tuple(
-        step.buildpack.build(replace(common, requires=step.requires, pins=pins.steps[step.buildpack.id].pins))
-        for step in plan.steps
+    return (
+        base_image.addition(pins.base, pins.interpreter),
+        *(
+            step.buildpack.build(replace(common, requires=step.requires, pins=pins.steps[step.buildpack.id].pins))
+            for step in plan.steps
+        ),
     )
 
 
@@ -139,7 +146,7 @@ def preview(request: BuildRequest, plan: Plan) -> tuple[BuildResult, ...]:
 
 
 def run_configuration(
-    request: BuildRequest, plan: Plan, pins: PlatformLock, results: Sequence[BuildResult]
+    request: BuildRequest, plan: Plan, pins: PlatformLock, results: Sequence[BuildResult], inherited: Inherited
 ) -> RunConfiguration:
     """Merge what the buildpacks and the user say of how the image runs; the user has the last word."""
     processes = merge_processes(process for result in results for process in result.processes)
@@ -149,14 +156,16 @@ def run_configuration(
         title=request.title,
         default=choose_default(processes, wanted.value if wanted else ""),
         processes=processes,
-        env=merge_env(*(result.env for result in results), request.env),
+        env=merge_env(*(result.env for result in results), request.env, base=inherited.env),
         created=request.created,
         buildpacks=tuple(step.buildpack.id for step in plan.steps),
         labels={**labels, **request.labels},
         annotations={"dev.imagebuilder.compression": compress.identify(request.compression)},
         inputs=pins.inputs.value,
         base_name=request.base,
-        base_layers=sum(1 for tier in pins.base.tiers if tier),
+        base_digest=inherited.digest,
+        base_layers=pins.base.layer_count,
+        base_config=inherited.config,
     )
 
 
@@ -176,7 +185,11 @@ def describe_layers(
         lambda _files: tree.entries(request.source, at=run.working_dir.lstrip("/"), ignored=request.ignored),
     )
     return [
-        *debian.layer_specs(pins.base, scratch=unpacked, warn=progress.warn),
+        *(
+            debian.layer_specs(pins.base, scratch=unpacked, warn=progress.warn)
+            if isinstance(pins.base, BasePins)
+            else ()
+        ),
         *(spec for result in results for spec in result.layers),
         *([launcher_layer(run.processes, pins.interpreter.executable)] if pins.interpreter else []),
         app,
@@ -184,7 +197,7 @@ def describe_layers(
 
 
 def deliver(
-    request: BuildRequest, image: Image, cache: Cache, progress: Progress
+    request: BuildRequest, image: Image, cache: Cache, images: BaseImages, progress: Progress
 ) -> tuple[tuple[Pushed, ...], tuple[Output, ...]]:
     """Bring the image to registries, then to other outputs; return what was pushed and which outputs were written."""
     pushed: tuple[Pushed, ...] = ()
@@ -195,6 +208,8 @@ def deliver(
             pushed = push.push(parts, names, settings=settings, progress=progress)
         if request.skip_unchanged and not any(each.tags for each in pushed):
             return pushed, ()
+    if request.outputs:
+        images.fetch(image)
     for output in request.outputs:
         with progress.step("output") as step:
             outputs.deliver(image, cache.store, output, tags=request.tags, environment=request.environment)

@@ -4,11 +4,12 @@ What a buildpack chose is kept until something it looked at changes: its require
 interpreter. Only then, or when asked to upgrade, is the network asked what there is.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from buildpacks.api import App, Interpreter, PinContext, Pins, Setting, Target
-from imagebuilder.base import debian
+from imagebuilder.base import debian, image
+from imagebuilder.base.pins import Base, ImagePins
 from imagebuilder.lock import LockedStep, PlatformLock
 from imagebuilder.request import BuildRequest
 from imagebuilder.resolve import Plan, Step
@@ -53,20 +54,56 @@ def pin(
     """Keep what fits of a lock and choose the rest anew."""
     if upgrade.names:
         _check_names(upgrade.names, lock)
-    old_base = lock.base if lock and not _base_reason(request, lock) and not upgrade.everything else None
-    if old_base and any(deb.name in upgrade.names for tier in old_base.tiers for deb in tier):
-        old_base = None
-    old_steps = lock.steps if lock else {}
-    target = debian.target(old_base or suppliers.index())
-    steps = _pin_steps(
-        plan, request, old_steps, suppliers=suppliers, upgrade=upgrade, target=target, renew=old_base is None
+    kept = lock.base if lock and not _base_reason(request, lock) and not upgrade.everything else None
+    if kept and kept.packages & upgrade.names:
+        kept = None
+    if image.is_image(request.base):
+        return _pin_on_image(plan, request, lock, kept, suppliers=suppliers, upgrade=upgrade)
+    offer = _Offer(
+        debian.target(suppliers.index()) if kept is None else image.target(kept),
+        lambda: debian.interpreters(suppliers.index()),
     )
+    old_steps = _fitting_steps(lock, offer)
+    steps = _pin_steps(plan, request, old_steps, suppliers=suppliers, upgrade=upgrade, offer=offer, renew=kept is None)
     packages = _packages(request, steps)
-    if old_base is None or lock is None or packages != lock.packages:
-        if old_base:  # the base is chosen anew, so the interpreter in it has to be the newest too
-            steps = _pin_steps(plan, request, steps, suppliers=suppliers, upgrade=upgrade, target=target, renew=True)
-        old_base = debian.pin(suppliers.index(), interpreter=_interpreter(steps), packages=packages)
-    return PlatformLock(old_base, packages, steps)
+    if kept is None or lock is None or packages != lock.packages:
+        if kept:  # the base is chosen anew, so the interpreter in it has to be the newest too
+            steps = _pin_steps(plan, request, steps, suppliers=suppliers, upgrade=upgrade, offer=offer, renew=True)
+        kept = debian.pin(suppliers.index(), interpreter=_interpreter(steps), packages=packages)
+    return PlatformLock(kept, packages, steps)
+
+
+def _pin_on_image(
+    plan: Plan,
+    request: BuildRequest,
+    lock: PlatformLock | None,
+    kept: Base | None,
+    *,
+    suppliers: Suppliers,
+    upgrade: Upgrade,
+) -> PlatformLock:
+    base = kept if isinstance(kept, ImagePins) else suppliers.images.pin(request.base, request.platform)
+    offer = _Offer(image.target(base), lambda: base.found.interpreters)
+    old_steps = _fitting_steps(lock, offer)
+    steps = _pin_steps(plan, request, old_steps, suppliers=suppliers, upgrade=upgrade, offer=offer, renew=kept is None)
+    packages = _packages(request, steps)
+    image.check_packages(base, packages)
+    return PlatformLock(base, packages, steps)
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """What the base offers: what wheels have to fit, and which interpreters there are."""
+
+    target: Target
+    interpreters: Callable[[], tuple[Interpreter, ...]]
+
+
+def _fitting_steps(lock: PlatformLock | None, offer: _Offer) -> Mapping[str, LockedStep]:
+    """Return the old steps; those with wheels are to be pinned anew if those may not fit the C library any more."""
+    if lock is None or image.target(lock.base).glibc == offer.target.glibc:
+        return lock.steps if lock else {}
+    return {id_: replace(step, interpreter="") if step.pins.wheels else step for id_, step in lock.steps.items()}
 
 
 def _pin_steps(
@@ -76,7 +113,7 @@ def _pin_steps(
     *,
     suppliers: Suppliers,
     upgrade: Upgrade,
-    target: Target,
+    offer: _Offer,
     renew: bool,
 ) -> dict[str, LockedStep]:
     """Pin step by step; `renew` chooses the interpreter anew."""
@@ -93,7 +130,7 @@ def _pin_steps(
         )
         if locked is None or not keep:
             locked = _pin_step(
-                step, request, _previous(locked, upgrade), suppliers=suppliers, target=target, interpreter=interpreter
+                step, request, _previous(locked, upgrade), suppliers=suppliers, offer=offer, interpreter=interpreter
             )
         steps[step.buildpack.id] = locked
     return steps
@@ -105,7 +142,7 @@ def _pin_step(
     previous: Pins,
     *,
     suppliers: Suppliers,
-    target: Target,
+    offer: _Offer,
     interpreter: Interpreter | None,
 ) -> LockedStep:
     files: set[str] = set()
@@ -116,8 +153,8 @@ def _pin_step(
         PinContext(
             app=app,
             requires=step.requires,
-            target=target,
-            interpreters=lambda: debian.interpreters(suppliers.index()),
+            target=offer.target,
+            interpreters=offer.interpreters,
             interpreter=interpreter,
             resolver=suppliers.resolver,
             previous=previous,
@@ -193,8 +230,8 @@ def _names(settings: Mapping[str, Setting]) -> str:
 
 
 def _base_reason(request: BuildRequest, lock: PlatformLock) -> str:
-    if request.base != f"debian:{lock.base.suite}":
-        return f"the base is {request.base}, the lock has debian:{lock.base.suite}"
+    if request.base != lock.base.name:
+        return f"the base is {request.base}, the lock has {lock.base.name}"
     return ""
 
 
@@ -221,7 +258,7 @@ def _previous(locked: LockedStep | None, upgrade: Upgrade) -> Pins:
 
 
 def _check_names(names: frozenset[str], lock: PlatformLock | None) -> None:
-    known = {deb.name for tier in lock.base.tiers for deb in tier} | lock.distributions if lock else frozenset()
+    known = lock.base.packages | lock.distributions if lock else frozenset()
     if missing := sorted(names - known):
         raise UsageError(
             f"cannot upgrade {', '.join(missing)}: the lock has no such package",

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from buildpacks.api import Files, Resolver, Source
-from imagebuilder import destinations
+from imagebuilder import destinations, remote
 from imagebuilder import index as index_settings
 from imagebuilder.base import debian
+from imagebuilder.base.image import BaseImages
 from imagebuilder.base.index import PackageIndex
 from imagebuilder.cache import Cache
 from imagebuilder.fetch import Downloader
@@ -19,12 +20,13 @@ from imagebuilder.resolver import UvResolver
 
 @dataclass(frozen=True, slots=True)
 class Suppliers:
-    """The base's package index (read on the first call), a resolver of requirements, and files by their hash.
+    """The base's package index (read on the first call) or images, a resolver of requirements, and files by their hash.
 
     `fetch` is given the moment at which the snapshot archive has the debs among the files.
     """
 
     index: Callable[[], PackageIndex]
+    images: BaseImages
     resolver: Resolver
     fetch: Callable[[Sequence[Source], str], Files]
 
@@ -63,4 +65,5 @@ def suppliers(request: BuildRequest, cache: Cache, progress: Progress) -> Suppli
             step.finish(f"{len(missing)} files, {step.done / 1e6:.1f} MB")
             return files
 
-    return Suppliers(index, UvResolver(downloader, cache.root / "uv"), fetch)
+    images = BaseImages(cache, remote.settings_of(request, progress), progress, offline=request.offline)
+    return Suppliers(index, images, UvResolver(downloader, cache.root / "uv"), fetch)
