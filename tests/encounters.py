@@ -217,7 +217,7 @@ def _place(stack: ExitStack, encounter: Encounter, folder: Path) -> Place:
         ca_file=str(made.authority) if made and encounter.trusted else "",
         note=notes.append,
         connect_timeout_s=1,
-        timeout_s=1,
+        timeout_s=0.5,
         backoff_s=0.02,
     )
     thief = stack.enter_context(hostile.thief(certificate=certificate))

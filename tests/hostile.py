@@ -244,7 +244,7 @@ def drips(head: bool = False) -> Fault:
 
     def slowly(content: bytes) -> Iterator[bytes]:
         for byte in content:
-            time.sleep(0.1)
+            time.sleep(0.05)
             yield bytes([byte])
 
     def answered(request: Request, proceed: Application) -> Answer:
