@@ -15,10 +15,10 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyM
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
+from imagebuilder.registry.transport import BLOCK
 from layers.errors import UsageError
 
 _CONNECTIONS = 16
-_BLOCK = 1 << 18
 # How much may come before our side gets any of it: heads, `100 Continue`, chunk sizes, trailers.
 _LONGEST_UNREAD = 1 << 20
 
@@ -91,7 +91,7 @@ def open_pool(proxy: str, authorities: str) -> PoolManager:
     """
     context = _tls(authorities)
     if not proxy:
-        pool = PoolManager(maxsize=_CONNECTIONS, blocksize=_BLOCK, ssl_context=context)
+        pool = PoolManager(maxsize=_CONNECTIONS, blocksize=BLOCK, ssl_context=context)
     else:
         parts = urlsplit(proxy)
         user, at, place = parts.netloc.rpartition("@")
@@ -101,7 +101,7 @@ def open_pool(proxy: str, authorities: str) -> PoolManager:
                 f"{parts.scheme}://{place}",
                 proxy_headers=headers,
                 maxsize=_CONNECTIONS,
-                blocksize=_BLOCK,
+                blocksize=BLOCK,
                 ssl_context=context,
             )
         except (HTTPError, ValueError) as error:

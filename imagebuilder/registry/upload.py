@@ -120,7 +120,7 @@ class Upload:
         try:
             return self._session.persist(lambda: self._state(location, expected))
         except RefusedError:  # it has forgotten the upload, or will not hear of it again
-            return self._begin() or location, 0
+            return self._begin(), 0
 
     def _state(self, location: str, expected: tuple[int, ...]) -> tuple[str, int]:
         with self._session.once("GET", location, what=self._what, expected=expected) as response:
