@@ -4,7 +4,6 @@ A layer hides files of those below it: by another file at their path or above it
 (image-spec, layer.md, "Applying Changesets").
 """
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
@@ -17,8 +16,8 @@ from layers.tarball import Forward, Member
 Reader = Callable[[bytes], bytes]
 Wanted = Callable[[str], Reader | None]
 
-_WHITEOUT = re.compile(r"((?:.*/)?)\.wh\.(.+)")
-_OPAQUE = ".wh..opq"
+_WHITEOUT = ".wh."
+_OPAQUE = ".wh..wh..opq"
 # Larger than any interpreter or C library; of a larger file nothing is looked at.
 _CONTENT_MAX = 128 << 20
 
@@ -33,12 +32,12 @@ def lay(root: Root, tar: Iterable[bytes], wanted: Wanted) -> None:
     opaque: set[str] = set()
     stream = Forward(tar)
     for member in tarball.members(stream, layer=True):
-        if whiteout := _WHITEOUT.fullmatch(member.path):
-            folder, name = whiteout[1], whiteout[2]
-            if name == _OPAQUE:
-                opaque.add(folder.rstrip("/"))
-            else:
-                hidden.add(folder + name)
+        folder, slash, name = member.path.rpartition("/")
+        if name == _OPAQUE:
+            opaque.add(folder)
+            continue
+        if name.startswith(_WHITEOUT):
+            hidden.add(folder + slash + name.removeprefix(_WHITEOUT))
             continue
         if member.kind is not Kind.DIRECTORY:
             hidden.add(member.path)

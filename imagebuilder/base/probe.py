@@ -31,8 +31,10 @@ _PROGRAMS = {"bash": "bash", "coreutils": "env", "dash": "sh"}
 # Those, what stands behind `sh`, and names of interpreters without a version.
 _OTHERS = frozenset({*_PROGRAMS.values(), "busybox", "dash", "python", "python3"})
 
-_PYTHON = re.compile(r"python(3\.\d+)")
-_LIBPYTHON = re.compile(r"(?:.*/)?libpython(3\.\d+)\.so\.1\.0")
+# An interpreter stands in the first line of scripts and in pyvenv.cfg, which have no quotes.
+_PLAIN = re.compile(r"[A-Za-z0-9._/+-]+")
+_PYTHON = re.compile(r"python(3\.[0-9]+)")
+_LIBPYTHON = re.compile(r"(?:.*/)?libpython(3\.[0-9]+)\.so\.1\.0")
 _HEADER = re.compile(r"(?:.*/)?include/python3\.\d+/patchlevel\.h")
 _LIBC = re.compile(r"(?:usr/)?lib(?:64)?/(?:[a-z0-9_]+-linux-gnu/)?libc(?:\.so\.6|-2\.\d+\.so)")
 _MUSL = re.compile(r"(?:usr/)?lib/ld-musl-\w+\.so\.1")
@@ -41,7 +43,7 @@ _RELEASE = re.compile(r"(?:etc|usr/lib)/os-release")
 _HEADER_VERSION = re.compile(rb'#define\s+PY_VERSION\s+"([^"+]+)')
 _LIBC_VERSION = re.compile(rb"GNU C Library [^\n]{0,200}?release version (\d+\.\d+)")
 _RELEASE_LINE = re.compile(r'^(ID|VERSION_ID)="?([\w.-]+)"?$', re.MULTILINE)
-_FULL_VERSION = re.compile(r"3\.\d+\.\d+(?:(?:a|b|rc)\d+)?")
+_FULL_VERSION = re.compile(r"3\.[0-9]+\.[0-9]+(?:(?:a|b|rc)[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,7 @@ def _interpreters(root: Root, folders: Iterable[str], declared: str, origin: str
         # The program itself: where a link lies says nothing of where its library is.
         real = _file(root, path)
         # Nobody but root may enter its home.
-        if not real or real in seen or real.startswith("root/") or not root.entries[real].mode & 0o001:
+        if real in seen or real.startswith("root/") or not (_PLAIN.fullmatch(real) and root.entries[real].mode & 0o001):
             continue
         seen.add(real)
         if version := _version(root, real, series, declared):

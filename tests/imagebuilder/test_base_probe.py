@@ -151,6 +151,19 @@ def test_a_whiteout_hides_nothing_of_its_own_layer_or_of_one_above() -> None:
     assert versions(found(PYTHON, {"usr/local/.wh.binary": b"", "usr/local/bi/.wh..wh..opq": b""})) != {}
 
 
+def test_a_whiteout_is_one_whatever_is_in_the_name() -> None:
+    root = Root()
+    lay(root, [bases.tar({"a\n/bin/sh": b""})], probe.wanted)
+    assert "a\n/bin/sh" in root.entries
+    lay(root, [bases.tar({"a\n/.wh.bin": b""})], probe.wanted)
+    assert root.entries == {}
+
+
+@pytest.mark.parametrize("folder", ["a b", "a\nb", "é", "a'b"])
+def test_an_interpreter_that_no_script_could_name_does_not_count(folder: str) -> None:
+    assert versions(found({f"{folder}/bin/python3.13": program("3.13.5")}, PATH=f"/{folder}/bin")) == {}
+
+
 def test_a_folder_takes_the_place_of_a_link() -> None:
     linked: dict[str, Content] = {"opt/bin/python3.13": program("3.13.1"), "usr/local/bin": Link("/opt/bin")}
     assert versions(found(linked)) == {"/opt/bin/python3.13": "3.13.1"}
