@@ -41,9 +41,9 @@ class Document:
         values = self._get(key, dict, {})
         return {name: self._checked(value, str, key) for name, value in values.items()}
 
-    def child(self, key: str) -> "Document":
-        """Return an object."""
-        return Document(f"{self.name}.{key}", self._get(key, dict, None))
+    def child(self, key: str, default: dict[str, Json] | None = None) -> "Document":
+        """Return an object; without a default it must be there."""
+        return Document(f"{self.name}.{key}", self._get(key, dict, default))
 
     def children(self, key: str) -> tuple["Document", ...]:
         """Return a list of objects; a missing list is empty."""

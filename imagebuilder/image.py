@@ -93,7 +93,7 @@ class StoredImage:
 
     def to_json(self) -> dict[str, Json]:
         """Return the document of `inspect --json`."""
-        run = self.config.child("config")
+        run = self.config.child("config", {})
         return {
             "reference": f"{self.reference}@{self.image.manifest.digest}",
             "manifest_digest": self.image.manifest.digest.value,
