@@ -8,7 +8,7 @@ from buildpacks import pip_install, requirements
 from buildpacks.api import BuildContext, BuildResult, Interpreter, LayerSpec, Pins, Target
 from buildpacks.order import ORDER
 from imagebuilder import lock as lockfile
-from imagebuilder import outputs, pin, push, reference, remote
+from imagebuilder import outputs, pin, reference
 from imagebuilder.base import debian
 from imagebuilder.base import image as base_image
 from imagebuilder.base.image import BaseImages, Inherited
@@ -19,10 +19,9 @@ from imagebuilder.image import Image
 from imagebuilder.launch import choose_default, launcher_layer, merge_processes
 from imagebuilder.lock import PlatformLock
 from imagebuilder.make import MadeLayer, Workshop
-from imagebuilder.outcome import BuildOutcome, LayerOutcome
+from imagebuilder.outcome import BuildOutcome, LayerOutcome, Pushed
 from imagebuilder.pin import Upgrade
 from imagebuilder.progress import Progress
-from imagebuilder.push import Pushed
 from imagebuilder.request import BuildRequest, Output
 from imagebuilder.resolve import Plan, resolve
 from imagebuilder.suppliers import Suppliers, suppliers
@@ -202,6 +201,8 @@ def deliver(
     """Bring the image to registries, then to other outputs; return what was pushed and which outputs were written."""
     pushed: tuple[Pushed, ...] = ()
     if request.push:
+        from imagebuilder import push, remote  # the registry client takes 25 ms, and few builds push
+
         settings = remote.settings_of(request, progress)
         names = [reference.parse(tag) for tag in request.tags]
         with remote.parts_of_image(image, cache.store, settings) as parts:

@@ -14,7 +14,7 @@ from imagebuilder.cache import Cache
 from imagebuilder.config import Chosen, Configuration
 from imagebuilder.console import Console
 from imagebuilder.display import json_line
-from imagebuilder.outcome import BuildOutcome
+from imagebuilder.outcome import BuildOutcome, Pushed
 from imagebuilder.progress import Progress
 from imagebuilder.request import BuildRequest
 from layers.blobs import write_file
@@ -24,7 +24,6 @@ from layers.errors import UsageError
 
 if TYPE_CHECKING:  # `explain` does not pay for what it does not use
     from imagebuilder.image import StoredImage
-    from imagebuilder.push import Pushed
     from imagebuilder.registry.settings import RegistrySettings
 
 _SIZE = re.compile(r"(\d{1,12})\s*(B|kB|MB|GB|)")
@@ -160,7 +159,7 @@ def copy(chosen: Chosen, console: Console) -> int:
     return _shipped(copied.reference, copied.digest, copied.pushed, chosen, console)
 
 
-def _shipped(reference: str, digest: Digest, pushed: "tuple[Pushed, ...]", chosen: Chosen, console: Console) -> int:
+def _shipped(reference: str, digest: Digest, pushed: tuple[Pushed, ...], chosen: Chosen, console: Console) -> int:
     document: dict[str, Json] = {
         "schema": 1,
         "reference": reference,

@@ -13,9 +13,9 @@ from pathlib import Path
 from imagebuilder import destinations, documents, image, layout, outputs, push, reference, remote
 from imagebuilder import parts as parts_of
 from imagebuilder.image import INDEXES, REF_NAME
+from imagebuilder.outcome import Pushed
 from imagebuilder.parts import Parts
 from imagebuilder.progress import Progress, Step
-from imagebuilder.push import Pushed
 from imagebuilder.reference import Reference
 from imagebuilder.registry.settings import RegistrySettings
 from imagebuilder.request import Output

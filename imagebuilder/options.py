@@ -13,7 +13,7 @@ COMMANDS = {
     "plan": "show what would be built and where each value comes from",
     "lock": "pin the base, the interpreter and every package by hash",
     "inspect": "show what is in an image, wherever it is",
-    "push": "push an image to registries: push IMAGE REF...",
+    "push": "push an image to one or several names in registries",
     "copy": "copy an image between registries, layouts and archives",
     "cache": "show, prune or verify the cache",
     "explain": "explain an error by its code, for example IB102",

@@ -1,12 +1,16 @@
-"""The outcome of a build: what was made, where it went, and what it cost."""
+"""The outcome of a build or a push: what was made, where it went, and what it cost."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from imagebuilder.push import Pushed
+from imagebuilder import text
 from layers.canonical import Json
-from layers.descriptor import Platform
+from layers.descriptor import Descriptor, Platform
 from layers.digest import Digest
+
+if TYPE_CHECKING:  # the registry client takes 25 ms, and few builds push
+    from imagebuilder.registry.client import Uploaded
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,42 @@ class LayerOutcome:
             "cached": self.cached,
             "reason": self.reason,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What a push to one repository came to. `tags` are those that it set; the others named the image already."""
+
+    repository: str
+    tags: tuple[str, ...]
+    blobs: tuple[tuple[Descriptor, "Uploaded"], ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of the blobs that were uploaded."""
+        return sum(blob.size for blob, fate in self.blobs if fate == "uploaded")
+
+    def count(self, fate: "Uploaded") -> int:
+        """Count the blobs that met a fate."""
+        return sum(1 for _, each in self.blobs if each == fate)
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the push as `--json` shows it."""
+        return {
+            "repository": self.repository,
+            "tags_set": self.tags,
+            "uploaded": self.count("uploaded"),
+            "present": self.count("present"),
+            "mounted": self.count("mounted"),
+            "uploaded_size": self.size,
+        }
+
+    def __str__(self) -> str:
+        if not self.tags:
+            return f"{self.repository} unchanged"
+        uploaded = f"{self.count('uploaded')} uploaded ({text.size(self.size)})"
+        counts = f"{uploaded}, {self.count('present')} present, {self.count('mounted')} mounted"
+        return f"{self.repository}:{', :'.join(self.tags)}  {counts}"
 
 
 @dataclass(frozen=True, slots=True)

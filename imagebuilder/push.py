@@ -8,60 +8,23 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
-from imagebuilder import destinations, text
+from imagebuilder import destinations
 from imagebuilder import parts as parts_of
 from imagebuilder.image import MANIFESTS
+from imagebuilder.outcome import Pushed
 from imagebuilder.parts import Parts
 from imagebuilder.progress import Progress, Step
 from imagebuilder.reference import Reference
 from imagebuilder.registry.client import Repository, Uploaded, open_repository
 from imagebuilder.registry.settings import RegistrySettings
-from layers.canonical import Json
 from layers.descriptor import Descriptor
 from layers.digest import Digest
 from layers.errors import BuildError, IntegrityError, RefusedError
 
 # Blobs at a time: enough to hide the round trips of small ones, few enough to be a good guest.
 _UPLOADS = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Pushed:
-    """What a push to one repository came to. `tags` are those that it set; the others named the image already."""
-
-    repository: str
-    tags: tuple[str, ...]
-    blobs: tuple[tuple[Descriptor, Uploaded], ...]
-
-    @property
-    def size(self) -> int:
-        """Bytes of the blobs that were uploaded."""
-        return sum(blob.size for blob, fate in self.blobs if fate == "uploaded")
-
-    def count(self, fate: Uploaded) -> int:
-        """Count the blobs that met a fate."""
-        return sum(1 for _, each in self.blobs if each == fate)
-
-    def to_json(self) -> dict[str, Json]:
-        """Return the push as `--json` shows it."""
-        return {
-            "repository": self.repository,
-            "tags_set": self.tags,
-            "uploaded": self.count("uploaded"),
-            "present": self.count("present"),
-            "mounted": self.count("mounted"),
-            "uploaded_size": self.size,
-        }
-
-    def __str__(self) -> str:
-        if not self.tags:
-            return f"{self.repository} unchanged"
-        uploaded = f"{self.count('uploaded')} uploaded ({text.size(self.size)})"
-        counts = f"{uploaded}, {self.count('present')} present, {self.count('mounted')} mounted"
-        return f"{self.repository}:{', :'.join(self.tags)}  {counts}" if self.tags != ("",) else counts
 
 
 def push(

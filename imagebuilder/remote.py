@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from imagebuilder import image as images
 from imagebuilder import parts as parts_of
@@ -10,12 +11,14 @@ from imagebuilder.image import INDEXES, MANIFESTS, Blobs, Content, Image
 from imagebuilder.parts import Parts
 from imagebuilder.progress import Progress
 from imagebuilder.reference import Reference
-from imagebuilder.registry.client import Repository, open_repository
 from imagebuilder.registry.settings import RegistrySettings
 from imagebuilder.request import BuildRequest
 from layers.blobs import BlobStore
 from layers.descriptor import Descriptor
 from layers.digest import Digest
+
+if TYPE_CHECKING:  # the client takes 20 ms, which a build that pushes nothing must not pay
+    from imagebuilder.registry.client import Repository
 
 
 def settings_of(request: BuildRequest, progress: Progress) -> RegistrySettings:
@@ -29,7 +32,7 @@ def settings_of(request: BuildRequest, progress: Progress) -> RegistrySettings:
 class RemoteBlobs:
     """The blobs of a repository, streamed and checked by its client. Documents that were read are kept."""
 
-    repository: Repository
+    repository: "Repository"
     read: dict[Digest, bytes] = field(default_factory=dict)
 
     def open(self, blob: Descriptor, *, limit: int | None = None) -> Iterator[bytes]:
@@ -51,7 +54,7 @@ class ScatteredBlobs:
     """The blobs of a store; what it does not have is in a repository."""
 
     store: BlobStore
-    elsewhere: Mapping[Digest, Repository]
+    elsewhere: Mapping[Digest, "Repository"]
 
     def open(self, blob: Descriptor, *, limit: int | None = None) -> Iterator[bytes]:
         """Yield a blob."""
@@ -71,6 +74,8 @@ class ScatteredBlobs:
 @contextmanager
 def open_remote(name: Reference, settings: RegistrySettings) -> Iterator[tuple[RemoteBlobs, Descriptor]]:
     """Ask a registry what a name stands for: one request. Yields the blobs beside it and the descriptor."""
+    from imagebuilder.registry.client import open_repository  # see above
+
     with open_repository(name, settings=settings) as repository:
         root, content = repository.manifest(name.digest or name.tag)
         yield RemoteBlobs(repository, {root.digest: content}), root
@@ -79,6 +84,8 @@ def open_remote(name: Reference, settings: RegistrySettings) -> Iterator[tuple[R
 @contextmanager
 def parts_of_image(image: Image, store: BlobStore, settings: RegistrySettings) -> Iterator[Parts]:
     """Yield the parts of an image of ours; repositories that have the rest of it are open meanwhile."""
+    from imagebuilder.registry.client import open_repository  # see above
+
     with ExitStack() as stack:
         opened = {
             name: stack.enter_context(open_repository(name, settings=settings)) for name in set(image.origins.values())

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from buildpacks.api import BuildResult, Interpreter, LayerSpec, Target
 from imagebuilder import documents, reference
@@ -22,7 +23,6 @@ from imagebuilder.documents import Document
 from imagebuilder.image import Image
 from imagebuilder.progress import Progress, Step
 from imagebuilder.reference import Reference
-from imagebuilder.registry.client import Repository, open_repository
 from imagebuilder.registry.settings import RegistrySettings
 from layers import decompress, entry
 from layers.canonical import Json
@@ -30,6 +30,9 @@ from layers.descriptor import CONFIG, Descriptor, Platform
 from layers.digest import Digest
 from layers.errors import BuildError, IntegrityError, UsageError
 from layers.layer import Layer
+
+if TYPE_CHECKING:  # the client takes 20 ms, which a build whose base is known must not pay
+    from imagebuilder.registry.client import Repository
 
 # A base that is assembled from Debian's packages; `debian:13-slim` is an image.
 _SUITE = re.compile(r"debian:[a-z]+")
@@ -148,20 +151,22 @@ class BaseImages:
                 self._bring_all(repository, blobs, step)
                 step.finish(f"{len(blobs)} layers, {step.done / 1e6:.1f} MB")
 
-    def _open(self, source: Reference) -> Repository:
+    def _open(self, source: Reference) -> "Repository":
         if self.offline:
             raise BuildError(
                 f"cannot ask for the base {source} without a network",
                 hint="run once without --offline: what is fetched is kept in the cache",
                 code="IB257",
             )
+        from imagebuilder.registry.client import open_repository  # see above
+
         return open_repository(source, settings=self.settings)
 
     def _keep(self, described: Descriptor, content: bytes) -> None:
         with self.cache.store.writer(described.digest, described.size) as blob:
             blob.write(content)
 
-    def _bring_all(self, repository: Repository, blobs: Sequence[Descriptor], step: Step) -> None:
+    def _bring_all(self, repository: "Repository", blobs: Sequence[Descriptor], step: Step) -> None:
         missing = {blob.digest: blob for blob in blobs if not self.cache.store.has(blob.digest, blob.size)}
         step.expect(sum(blob.size for blob in missing.values()))
         given_up = threading.Event()
@@ -175,7 +180,7 @@ class BaseImages:
                 pool.shutdown(cancel_futures=True)
                 raise
 
-    def _bring(self, repository: Repository, blob: Descriptor, step: Step, given_up: threading.Event) -> None:
+    def _bring(self, repository: "Repository", blob: Descriptor, step: Step, given_up: threading.Event) -> None:
         with self.cache.store.writer(blob.digest, blob.size) as copy:
             for chunk in repository.blob(blob):
                 copy.write(chunk)
@@ -183,7 +188,7 @@ class BaseImages:
                 if given_up.is_set():
                     raise CancelledError
 
-    def _find(self, layers: Sequence[Layer], config: Document, repository: Repository, step: Step) -> Found:
+    def _find(self, layers: Sequence[Layer], config: Document, repository: "Repository", step: Step) -> Found:
         """Look at all layers, unless that was done before."""
         variables, origin = _environment(config), layers[0].created_by
         key: dict[str, Json] = {

@@ -1,13 +1,17 @@
 """The manifest of one platform, and the layers it names, of whatever an image's name leads to."""
 
+from typing import TYPE_CHECKING
+
 from imagebuilder import documents
 from imagebuilder.documents import Document, malformed
 from imagebuilder.reference import Reference
-from imagebuilder.registry.client import Repository
 from layers.descriptor import CONFIG, INDEX, LAYER_GZIP, LAYER_TAR, LAYER_ZSTD, MANIFEST, Descriptor, Platform
 from layers.digest import Digest
 from layers.errors import BuildError
 from layers.layer import Layer
+
+if TYPE_CHECKING:  # the client takes 20 ms, which a build whose base is known must not pay
+    from imagebuilder.registry.client import Repository
 
 _DOCKER = "application/vnd.docker."
 _INDEXES = (INDEX, f"{_DOCKER}distribution.manifest.list.v2+json")
@@ -25,7 +29,7 @@ _LAYERS = {
 }
 
 
-def choose(repository: Repository, source: Reference, platform: Platform) -> tuple[Descriptor, bytes]:
+def choose(repository: "Repository", source: Reference, platform: Platform) -> tuple[Descriptor, bytes]:
     """Return the manifest for a platform with its exact bytes, also out of an index.
 
     Raises BuildError IB251 if there is none for the platform, IB255 for what is no image.

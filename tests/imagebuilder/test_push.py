@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from imagebuilder import image, parts, push, reference
+from imagebuilder.outcome import Pushed
 from imagebuilder.parts import Parts
 from imagebuilder.progress import Progress, Step
-from imagebuilder.push import Pushed
 from imagebuilder.reference import Reference
 from imagebuilder.registry.settings import RegistrySettings
 from layers import entry
