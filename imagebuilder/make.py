@@ -10,6 +10,7 @@ from buildpacks.api import Files, LayerSpec, Source
 from imagebuilder.cache import Cache
 from imagebuilder.export import FORMAT
 from imagebuilder.progress import Progress, Step
+from layers import compress
 from layers.canonical import Json
 from layers.layer import Layer, write_layer
 
@@ -81,7 +82,7 @@ class Workshop:
         return layer
 
     def _key(self, spec: LayerSpec) -> dict[str, Json]:
-        return {"format": FORMAT, "compression": self.compression, "layer": spec.key}
+        return {"format": FORMAT, "compression": compress.identify(self.compression), "layer": spec.key}
 
 
 def _weight(spec: LayerSpec) -> int:
