@@ -112,6 +112,7 @@ def test_what_the_base_says_is_kept_below_what_we_say(place: Place) -> None:
     assert metadata.child("runImage").text("topLayer") == config.child("rootfs").texts("diff_ids")[2]
     assert "maintainer" not in image.manifest.mapping("annotations")
     oci_schemas.check("image-manifest", json.dumps(image.manifest.fields).encode())
+    oci_schemas.check("config", json.dumps(image.config.fields).encode())
 
 
 def test_layers_and_history_of_the_base_come_first_and_unchanged(place: Place) -> None:
