@@ -44,6 +44,11 @@ def table(*rows: Encounter) -> Callable[[Callable[..., None]], pytest.MarkDecora
 @table(
     Encounter("realm at another address", lambda it: [hostile.realm(f"{it.thief.url}/token")], pull, RefusedError),
     Encounter(
+        "realm at another port",  # asked without a name, it gives a token that is worth nothing; the own realm is next
+        lambda it: [hostile.realm(f"{it.neighbour.url}/token")],
+        pull,
+    ),
+    Encounter(
         "realm under another host name",
         lambda it: [hostile.realm(f"http://localhost:{it.neighbour.port}/token")],
         pull,
