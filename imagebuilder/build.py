@@ -25,8 +25,13 @@ from imagebuilder.progress import Progress
 from imagebuilder.request import BuildRequest, Output
 from imagebuilder.resolve import Plan, resolve
 from imagebuilder.suppliers import Suppliers, suppliers
+from imagebuilder.text import printable
 from layers import compress, scratch, tree
+from layers.entry import Entry
 from layers.errors import BuildError
+
+# Data of this size in an application is more often forgotten than meant.
+_LARGE = 100 << 20
 
 
 def build(request: BuildRequest, progress: Progress) -> BuildOutcome:
@@ -181,7 +186,7 @@ def describe_layers(
     app = LayerSpec(
         "application",
         {},
-        lambda _files: tree.entries(request.source, at=run.working_dir.lstrip("/"), ignored=request.ignored),
+        lambda _files: _application(request, run.working_dir.lstrip("/"), progress),
     )
     return [
         *(
@@ -193,6 +198,18 @@ def describe_layers(
         *([launcher_layer(run.processes, pins.interpreter.executable)] if pins.interpreter else []),
         app,
     ]
+
+
+def _application(request: BuildRequest, at: str, progress: Progress) -> tuple[Entry, ...]:
+    """List the files of the application; warn of those that are hardly meant to be in an image."""
+    found = tree.entries(request.source, at=at, ignored=request.ignored)
+    for entry in found:
+        if entry.size >= _LARGE:
+            progress.warn(
+                f"{printable(entry.path)} has {entry.size / 1e6:.0f} MB; "
+                "name it in .imagebuilderignore if the image can do without it"
+            )
+    return found
 
 
 def deliver(

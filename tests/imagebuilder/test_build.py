@@ -222,3 +222,14 @@ def test_wheels_of_a_folder_in_the_application_stand_for_every_index(place: Worl
     done(place.run("build", str(app), BP_PIP_DEST_PATH="wheels"))
     assert pinned(app) == {"click": "8.2.0"}
     assert place.index.seen == []
+
+
+def test_a_very_large_file_of_the_application_is_warned_of(place: World) -> None:
+    app = place.app({"main.py": ""})
+    with (app / "model\x1b.bin").open("wb") as file:
+        file.truncate(101 << 20)
+    ran = place.run("build", str(app))
+    assert ran.returncode == 0
+    assert "workspace/model" in ran.stderr
+    assert "106 MB; name it in .imagebuilderignore" in ran.stderr
+    assert "\x1b" not in ran.stderr
