@@ -138,18 +138,14 @@ def cuts(url: str) -> Iterator[None]:
         raise CutError("the TLS connection breaks") from error
     except exceptions.NameResolutionError as error:
         raise CutError("there is no such host") from error
+    except exceptions.NewConnectionError as error:  # for urllib3 a kind of timeout, which it is not
+        raise CutError("the connection is refused" if "refused" in str(error) else "no connection") from error
     except exceptions.TimeoutError as error:
         raise CutError("it does not answer in time") from error
     except (exceptions.HTTPError, OSError) as error:
         if _TLS_ALERT in repr(error):
             raise failures.with_tls(host) from error
-        raise CutError(_broken(error)) from error
-
-
-def _broken(error: Exception) -> str:
-    from urllib3 import exceptions
-
-    return "no connection" if isinstance(error, exceptions.NewConnectionError) else "the connection breaks"
+        raise CutError("the connection breaks") from error
 
 
 def _reason(error: Exception) -> str:

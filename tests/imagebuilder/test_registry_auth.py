@@ -274,6 +274,7 @@ def test_a_host_that_is_not_there_is_given_up() -> None:
     with client.open_repository(name, settings=settings) as repository, pytest.raises(BuildError) as caught:
         repository.head("latest")
     assert (caught.value.code, caught.value.exit_code) == ("IB201", 75)
+    assert caught.value.message == "cannot reach 127.0.0.1:9: the connection is refused"
 
 
 @pytest.mark.parametrize("drips", [hostile.drips(head=True), hostile.stalls()])
