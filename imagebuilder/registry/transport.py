@@ -136,16 +136,22 @@ def cuts(url: str) -> Iterator[None]:
         if "CERTIFICATE" in said:
             raise failures.untrusted(host, _reason(error)) from error
         raise CutError("the TLS connection breaks") from error
-    except exceptions.NameResolutionError as error:
-        raise CutError("there is no such host") from error
     except exceptions.NewConnectionError as error:  # for urllib3 a kind of timeout, which it is not
-        raise CutError("the connection is refused" if "refused" in str(error) else "no connection") from error
+        raise CutError(_unconnected(error)) from error
     except exceptions.TimeoutError as error:
         raise CutError("it does not answer in time") from error
     except (exceptions.HTTPError, OSError) as error:
         if _TLS_ALERT in repr(error):
             raise failures.with_tls(host) from error
         raise CutError("the connection breaks") from error
+
+
+def _unconnected(error: Exception) -> str:
+    from urllib3 import exceptions
+
+    if isinstance(error, exceptions.NameResolutionError):
+        return "there is no such host"
+    return "the connection is refused" if "refused" in str(error) else "no connection"
 
 
 def _reason(error: Exception) -> str:
