@@ -15,7 +15,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyM
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
-from imagebuilder.registry.transport import BLOCK
+from imagebuilder.registry.settings import BLOCK
 from layers.errors import UsageError
 
 _CONNECTIONS = 16

@@ -3,6 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+# Bytes that are read and sent at a time.
+BLOCK = 1 << 18
+
 
 def _silent(_text: str) -> None:
     """Tell nobody."""

@@ -13,14 +13,13 @@ from urllib.request import proxy_bypass
 
 from imagebuilder.registry import addresses, failures
 from imagebuilder.registry.failures import CutError
-from imagebuilder.registry.settings import RegistrySettings
+from imagebuilder.registry.settings import BLOCK, RegistrySettings
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse, PoolManager
 
     Response = BaseHTTPResponse
 
-BLOCK = 1 << 18
 # A body may take as long as at this rate, and a while more. One that trickles more slowly is cut.
 _SLOWEST_RATE = 1 << 13
 # What OpenSSL says of an answer that is no TLS.

@@ -9,7 +9,7 @@ from imagebuilder.registry import addresses, failures
 from imagebuilder.registry.download import CUTS
 from imagebuilder.registry.failures import CutError
 from imagebuilder.registry.session import Session
-from imagebuilder.registry.transport import BLOCK
+from imagebuilder.registry.settings import BLOCK
 from layers.blobs import storage_error
 from layers.descriptor import Descriptor
 from layers.errors import RefusedError, StorageError
