@@ -180,9 +180,9 @@ def test_build_pushes_to_every_name_and_prints_the_first_repository(place: World
     registry.traffic.requests.clear()
     again = pushed(place, app, *flags)
     assert again.stdout == f"{registry.address}/team/shop@{digest}\n"
-    assert asked(registry) == [
-        f"/v2/{name}" for name in ("team/shop/manifests/1", "team/shop/manifests/latest", "other/shop/manifests/1")
-    ]
+    # The tags of one repository are asked for side by side.
+    tags = ("other/shop/manifests/1", "team/shop/manifests/1", "team/shop/manifests/latest")
+    assert sorted(asked(registry)) == [f"/v2/{name}" for name in tags]
 
 
 def test_other_outputs_are_left_alone_if_the_push_was_not_needed(place: World, registry: Registry) -> None:
