@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import imagebuilder
 from buildpacks.api import Files, LayerSpec, Source
 from imagebuilder.cache import Cache
 from imagebuilder.export import FORMAT
@@ -82,7 +83,13 @@ class Workshop:
         return layer
 
     def _key(self, spec: LayerSpec) -> dict[str, Json]:
-        return {"format": FORMAT, "compression": compress.identify(self.compression), "layer": spec.key}
+        """Name all that decides a layer's bytes: its inputs, the compressor, and the release that puts it together."""
+        return {
+            "format": FORMAT,
+            "release": imagebuilder.__version__,
+            "compression": compress.identify(self.compression),
+            "layer": spec.key,
+        }
 
 
 def _weight(spec: LayerSpec) -> int:
