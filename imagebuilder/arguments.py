@@ -12,19 +12,26 @@ from layers.errors import UsageError
 
 _FOLDER = ("DIR", "?", "folder of the application (default: the current one)")
 _IMAGE = "REGISTRY/NAME[:TAG], oci:DIR[:NAME] or archive:FILE"
+_ANY_IMAGE = "REGISTRY/NAME[:TAG], oci:, archive:, docker: or podman:"
 _POSITIONALS: Mapping[str, tuple[str, str | None, str]] = {
     "build": _FOLDER,
     "plan": _FOLDER,
     "lock": _FOLDER,
+    "check": _FOLDER,
+    "diff": ("A", None, _ANY_IMAGE),
+    "audit": ("IMAGE", None, _ANY_IMAGE),
     "inspect": ("IMAGE", None, _IMAGE),
     "push": ("IMAGE", None, _IMAGE),
     "copy": ("IMAGE", None, _IMAGE),
     "cache": ("ACTION", "?", "info (the default), prune or verify"),
     "explain": ("CODE", "?", "code of an error; without it, all codes are listed"),
+    "schema": ("NAME", "?", "configuration (the default) or report"),
     "completion": ("SHELL", None, "bash, zsh or fish"),
 }
-# What comes after the first argument: one or several.
-_FURTHER: Mapping[str, tuple[str, Literal["+", 1], str]] = {
+# What comes after the first argument: one, several, or perhaps one.
+_FURTHER: Mapping[str, tuple[str, Literal["+", "?", 1], str]] = {
+    "diff": ("B", 1, "the other one"),
+    "audit": ("DIR", "?", _FOLDER[2]),
     "push": ("REF", "+", "REGISTRY/NAME[:TAG]; may be repeated"),
     "copy": ("DEST", 1, "REGISTRY/NAME[:TAG], or DEST as `build` takes it"),
 }
@@ -149,7 +156,7 @@ def _help_of(command: str) -> str:
     metavar, count, meaning = _POSITIONALS.get(command, ("", None, ""))
     shown = f" [{metavar}]" if count else f" {metavar}" if metavar else ""
     after, more, after_meaning = _FURTHER.get(command, ("", 1, ""))
-    shown += f" {after}{'...' if more == '+' else ''}" if after else ""
+    shown += {"+": f" {after}...", "?": f" [{after}]", 1: f" {after}" if after else ""}[more]
     summary = COMMANDS[command]
     lines = [f"usage: imagebuilder {command}{shown} [FLAGS]", "", f"{summary[0].upper()}{summary[1:]}.", ""]
     if metavar:

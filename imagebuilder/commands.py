@@ -101,6 +101,27 @@ def lock(chosen: Chosen, console: Console) -> int:
     return 0
 
 
+def check(chosen: Chosen, console: Console) -> int:
+    """Build twice under other conditions; exit code 1 if the images differ."""
+    from imagebuilder import checking
+
+    return checking.check(chosen, console)
+
+
+def diff(chosen: Chosen, console: Console) -> int:
+    """Compare two images; exit code 1 if they differ."""
+    from imagebuilder import diffing
+
+    return diffing.diff(chosen, console)
+
+
+def audit(chosen: Chosen, console: Console) -> int:
+    """Rebuild a published image from its source; exit code 1 if it comes out otherwise."""
+    from imagebuilder import auditing
+
+    return auditing.audit(chosen, console)
+
+
 def inspect(chosen: Chosen, console: Console) -> int:
     """Show what is in an image."""
     from imagebuilder import copy, image, reference, remote, report
@@ -231,6 +252,9 @@ COMMANDS: Mapping[str, Callable[[Chosen, Console], int]] = {
     "build": build,
     "plan": plan,
     "lock": lock,
+    "check": check,
+    "diff": diff,
+    "audit": audit,
     "inspect": inspect,
     "push": push,
     "copy": copy,

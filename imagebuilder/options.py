@@ -12,12 +12,15 @@ COMMANDS = {
     "build": "build the image of the application in DIR",
     "plan": "show what would be built and where each value comes from",
     "lock": "pin the base, the interpreter and every package by hash",
+    "check": "build twice under other conditions; exit 1 if the images differ",
+    "diff": "compare any two images and say why they differ",
+    "audit": "rebuild a published image from its source and compare",
     "inspect": "show what is in an image, wherever it is",
     "push": "push an image to one or several names in registries",
     "copy": "copy an image between registries, layouts and archives",
     "cache": "show, prune or verify the cache",
     "explain": "explain an error by its code, for example IB102",
-    "schema": "print the JSON schema of the configuration",
+    "schema": "print the JSON schema of the configuration or of reports",
     "completion": "print the completion script of a shell",
 }
 
@@ -56,9 +59,10 @@ COMPRESSIONS = ("gzip", "zstd", "none")
 PROGRESS = ("auto", "tty", "plain", "jsonl", "none")
 COLOURS = ("auto", "always", "never")
 _BUILD = ("build",)
-_DECIDE = ("build", "plan", "lock")
+_DECIDE = ("build", "plan", "lock", "check", "audit")
 _WRITE = ("build", "push", "copy")
-_REGISTRIES = ("build", "lock", "inspect", "push", "copy")
+_REGISTRIES = ("build", "lock", "check", "diff", "audit", "inspect", "push", "copy")
+_VERDICT = ("check", "diff", "audit")
 _ALL = (GLOBAL,)
 
 OPTIONS = (
@@ -74,7 +78,7 @@ OPTIONS = (
     Option("process", "type of process that starts by default", "TYPE", "", _DECIDE, file="text"),
     Option("entry", "command of the process `web`", "COMMAND", "", _DECIDE, file="text"),
     Option("locked", "fail if the lock does not fit, do not update it", commands=_BUILD),
-    Option("offline", "use only what is in the cache", commands=("build", "lock")),
+    Option("offline", "use only what is in the cache", commands=("build", "lock", "check", "audit")),
     Option("no-cache", "make every layer anew", commands=_BUILD),
     Option("compression", "of layers: gzip (default), zstd or none", "NAME", "", _DECIDE, COMPRESSIONS, file="text"),
     Option("created", "time in the image: git, now, seconds, RFC 3339", "TIME", "", _DECIDE, file="text"),
@@ -82,9 +86,15 @@ OPTIONS = (
     Option("token-host", "other host that may see a login; may be repeated", "HOST", "", _REGISTRIES, many=True),
     Option("digest-file", "write the digest of the manifest to FILE", "FILE", "", _WRITE),
     Option("metadata-file", "write what --json prints to FILE", "FILE", "", _WRITE),
-    Option("workers", "downloads and layers at a time", "N", "", ("build", "lock")),
+    Option("workers", "downloads and layers at a time", "N", "", ("build", "lock", "check", "audit")),
     Option("upgrade", "choose anew: all, or NAME; may be repeated", "NAME", "", ("lock",), many=True),
     Option("check", "write nothing; exit 1 if the lock does not fit", commands=("lock",)),
+    Option("vary", "what to vary (default: all), separated by commas", "NAMES", "", ("check",), many=True),
+    Option("builds", "how many builds (default: 2)", "N", "", ("check",)),
+    Option("prepare", "shell command to run in the source before each build", "COMMAND", "", ("check",)),
+    Option("rootfs", "compare the final file systems only", commands=("diff",)),
+    Option("html", "write a page with everything that was found to FILE", "FILE", "", (*_VERDICT, "inspect")),
+    Option("junit", "write the verdict as JUnit XML to FILE", "FILE", "", _VERDICT),
     Option("layers", "show the layers only", commands=("inspect",)),
     Option("files", "list the files of every layer", commands=("inspect",)),
     Option("keep", "cache prune: keep what was used last, up to SIZE", "SIZE", "", ("cache",)),
@@ -96,7 +106,7 @@ OPTIONS = (
     Option("debian-mirror", "where Debian packages come from", file="text", user=True),
     Option("debian-snapshot", "archive of packages that have left the mirror", file="text", user=True),
     Option("debian-keyring", "file with the keys that sign the mirror", file="text"),
-    Option("debian-expired", "accept a mirror that has stood still", commands=("build", "lock")),
+    Option("debian-expired", "accept a mirror that has stood still", commands=("build", "lock", "check", "audit")),
     Option("directory", "change to DIR first", "DIR", "-C", _ALL),
     Option("quiet", "print the result and errors only", "", "-q", _ALL),
     Option("verbose", "print details", "", "-v", _ALL),
