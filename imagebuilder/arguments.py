@@ -12,7 +12,7 @@ from layers.errors import UsageError
 
 _FOLDER = ("DIR", "?", "folder of the application (default: the current one)")
 _IMAGE = "REGISTRY/NAME[:TAG], oci:DIR[:NAME] or archive:FILE"
-_ANY_IMAGE = "REGISTRY/NAME[:TAG], oci:, archive:, docker: or podman:"
+_ANY_IMAGE = "REGISTRY/NAME, oci:, archive:, docker: or podman:"
 _POSITIONALS: Mapping[str, tuple[str, str | None, str]] = {
     "build": _FOLDER,
     "plan": _FOLDER,
