@@ -1,0 +1,1 @@
+"""Contents in their own terms: why two files of one kind differ."""

@@ -1,0 +1,11 @@
+"""Bytecode: why two .pyc files differ, by their headers and by the code inside."""
+
+from reproducibility.content import Content
+from reproducibility.difference import Difference, Known
+
+
+def differences(
+    path: str, left: Content, right: Content, *, known: Known, views: bool
+) -> tuple[Difference, ...] | None:
+    """Explain two .pyc files; None if one of them is none, or is damaged."""
+    raise NotImplementedError
