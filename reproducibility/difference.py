@@ -34,7 +34,8 @@ class Difference:
     dotted path of a field of a document, or empty for what concerns a layer as a whole. Bytes that are not UTF-8 are
     surrogate-escaped. `layer` is the label of its LayerPair, empty for documents and with --rootfs. `cause` is a key of
     `causes.CAUSES`; `note` is the evidence for it. `follows`: it is only the consequence of others, like a diff_id or a
-    line of RECORD. `blamed` names the variations of `check` that bring it about.
+    line of RECORD. `blamed` names the variations of `check` that bring it about. `size` is that of the file whose bytes
+    it concerns, on the larger side; 0 where no bytes of a file do.
     """
 
     part: Part
@@ -48,6 +49,7 @@ class Difference:
     follows: bool = False
     blamed: tuple[str, ...] = ()
     view: View | None = None
+    size: int = 0
 
     @property
     def locus(self) -> str:
