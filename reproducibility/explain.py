@@ -10,3 +10,8 @@ def explain(path: str, left: Content, right: Content, *, known: Known, views: bo
     Without `views` none of them has a closer look. `layer` and `blamed` are left to the caller.
     """
     raise NotImplementedError
+
+
+def refine(difference: Difference, blamed: tuple[str, ...]) -> Difference:
+    """Return the difference with the variations to blame, and with the cause they give away if its content did not."""
+    raise NotImplementedError
