@@ -1,0 +1,71 @@
+"""Listings: what the tar of a layer holds, as values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from reproducibility.content import Content
+
+Records = tuple[tuple[str, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """What many members have in common, kept once. `records` are those of the extended header, sorted by key.
+
+    `form` is `v7`, `ustar`, `gnu` or `pax`. `style` is how the fields are written, apart from what they say: names of
+    habits and what they are in this member.
+    """
+
+    kind: str
+    mode: int
+    uid: int
+    gid: int
+    uname: str
+    gname: str
+    device: str
+    records: Records
+    form: str
+    style: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member of a tar: `path` without leading `./` and trailing `/`, `.` for the root.
+
+    `mtime` is decimal seconds, with a fraction if it has one. `link` is the verbatim target of a symbolic link, the
+    path that a hard link names. The content is `size` bytes at `offset` of an open file.
+    """
+
+    path: str
+    meta: Meta
+    mtime: str
+    link: str
+    descriptor: int
+    offset: int
+    size: int
+
+    @property
+    def kind(self) -> str:
+        """What it is: `file`, `folder`, `symbolic link`, …."""
+        return self.meta.kind
+
+    @property
+    def content(self) -> Content:
+        """Its bytes."""
+        return Content(self.descriptor, self.offset, self.size)
+
+
+Members = Mapping[str, Member]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A tar as its members by path, in their order. Of those with one path the last counts; `earlier` has the others.
+
+    `common` are the records of global extended headers. `tail` is what follows the last member: zeros, if all is well.
+    """
+
+    members: Members
+    earlier: Mapping[str, tuple[Member, ...]]
+    common: Records
+    tail: Content

@@ -1,0 +1,308 @@
+"""Listings of tars: every field of every header, as whoever wrote it left it.
+
+Reads what Docker, BuildKit, buildah, kaniko, Jib, GNU tar, Go and Python write: v7, ustar, PAX (POSIX.1-2017, pax) and
+GNU (tar manual, "Basic Tar Format"). What is unusual is a fact to compare, not an error; only what cannot be read is.
+It has nothing in common with layers.tarball on purpose: an error in the one is found by the other.
+"""
+
+import re
+import struct
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import BinaryIO, NamedTuple
+
+from layers.errors import IntegrityError
+from reproducibility.content import Content
+from reproducibility.listing import Listing, Member, Meta, Records
+
+_BLOCK = 512
+_BUFFER = 32 << 10
+# Far above real layers: a hostile one cannot fill the memory.
+_MEMBERS_MAX = 1_000_000
+_EXTENDED_MAX = 1 << 20
+_EXTENDED_TOTAL = 128 << 20
+_KINDS = {
+    b"\0": "file", b"0": "file", b"7": "file", b"1": "hard link", b"2": "symbolic link", b"3": "character device",
+    b"4": "block device", b"5": "folder", b"6": "pipe", b"S": "sparse file",
+}  # fmt: skip
+# These have no content, whatever their size says; Go's and Python's readers do the same.
+_EMPTY = frozenset(("hard link", "symbolic link", "character device", "block device", "folder", "pipe"))
+_USTAR = b"ustar\0"
+_FORMS = {b"ustar\x0000": "ustar", b"ustar  \0": "gnu"}
+_OCTAL = re.compile(rb"[0-7]*")
+_DECIMAL = re.compile(rb"-?[0-9]{1,19}")
+_FRACTION = re.compile(rb"(-?[0-9]+)(?:\.|(\.[0-9]*[1-9]))0*")
+_LEAD = re.compile(rb"(?:\.?/)*")
+_PAX_FOLDER = re.compile(rb"@?PaxHeaders?(?:\.[0-9]+)?")
+# Octal digits and what pads them become one character: what is left is how a number is written, not which one it is.
+_SHAPE = bytes.maketrans(b"1234567 ", b"00000000")
+_NUMBERS = ((0, 8), (8, 16), (16, 24), (24, 36), (36, 48), (48, 56))
+# Records that are fields of a member; all others stay with it.
+_FIELDS = frozenset(("path", "linkpath", "size", "uid", "gid", "uname", "gname", "mtime"))
+
+
+class _Header(NamedTuple):
+    """The fields of one header, raw."""
+
+    name: bytes
+    mode: bytes
+    uid: bytes
+    gid: bytes
+    size: bytes
+    mtime: bytes
+    checksum: bytes
+    type: bytes
+    link: bytes
+    magic: bytes
+    uname: bytes
+    gname: bytes
+    major: bytes
+    minor: bytes
+    rest: bytes
+
+
+_LAYOUT = struct.Struct("100s8s8s8s12s12s8sc100s8s32s32s8s8s167s")
+
+
+@dataclass(slots=True)
+class _Extended:
+    """What extended headers say of the next member, and how they look."""
+
+    records: dict[str, bytes] = field(default_factory=dict)
+    look: tuple[str, ...] = ()
+
+
+def read(descriptor: int, size: int, *, most: int = _MEMBERS_MAX) -> Listing:
+    """List the tar that an open file of `size` bytes holds. Raises IntegrityError IB800 if it cannot be read."""
+    with open(descriptor, "rb", buffering=_BUFFER, closefd=False) as file:
+        return _Reader(file, descriptor, size).listing(most)
+
+
+def damaged(what: str) -> IntegrityError:
+    """Say that the tar of a layer cannot be compared."""
+    return IntegrityError(
+        f"cannot read the tar of a layer: {what}",
+        hint="it is damaged or hostile; compare its digest with the one at its origin",
+        code="IB800",
+    )
+
+
+class _Reader:
+    def __init__(self, file: BinaryIO, descriptor: int, size: int) -> None:
+        self._file = file
+        self._descriptor = descriptor
+        self._size = size
+        self._metas: dict[Hashable, Meta] = {}
+        self._common: dict[str, bytes] = {}
+        self._extended_left = _EXTENDED_TOTAL
+
+    def listing(self, most: int) -> Listing:
+        members: dict[str, Member] = {}
+        earlier: dict[str, tuple[Member, ...]] = {}
+        extended = _Extended()
+        at = 0
+        for _ in range(most + 1):
+            block = self._block(at)
+            if not block:
+                tail = Content(self._descriptor, min(at, self._size), max(self._size - at, 0))
+                return Listing(members, earlier, tuple(sorted(self._common.items())), tail)
+            header = _Header._make(_LAYOUT.unpack(block))
+            if header.type in b"xXgLK":
+                at = self._take(extended, header, at + _BLOCK)
+                continue
+            member = self._member(block, header, extended, at + _BLOCK)
+            extended = _Extended()
+            if member.path in members:
+                earlier[member.path] = (*earlier.get(member.path, ()), members.pop(member.path))
+            members[member.path] = member
+            at = _padded(member.offset + member.size)
+        raise damaged(f"it has more than {most} headers")
+
+    def _block(self, at: int) -> bytes:
+        """Return the header at a position; nothing at the end of the archive."""
+        self._file.seek(at)
+        block = self._file.read(_BLOCK)
+        if not block.strip(b"\0"):
+            return b""
+        if len(block) < _BLOCK:
+            raise damaged("it is cut off in a header")
+        total = sum(block) - sum(block[148:156]) + 8 * 0x20
+        # Old writers summed signed characters.
+        if _number(block[148:156]) not in (total, total - 256 * sum(byte > 0x7F for byte in block)):
+            raise damaged(f"the checksum of the header at byte {at} is wrong")
+        return block
+
+    def _take(self, extended: _Extended, header: _Header, start: int) -> int:
+        """Read an extended header; return where the next one begins."""
+        size = _number(header.size)
+        self._extended_left -= size
+        if not 0 <= size <= _EXTENDED_MAX or self._extended_left < 0:
+            raise damaged(f"an extended header of {size} bytes, or too many of them")
+        self._file.seek(start)
+        content = self._file.read(size)
+        if len(content) < size:
+            raise damaged("it is cut off in an extended header")
+        kind = header.type.decode()
+        if header.type == b"g":
+            self._common.update(_pax(content))
+        elif header.type in b"xX":
+            records = _pax(content)
+            folder = _PAX_FOLDER.search(header.name)
+            extended.look += (f"{kind} {folder[0].decode() if folder else '-'} {','.join(records)}",)
+            extended.records.update(records)
+        else:
+            extended.look += (kind,)
+            extended.records["path" if kind == "L" else "linkpath"] = content.rstrip(b"\0")
+        return _padded(start + size)
+
+    def _member(self, block: bytes, header: _Header, extended: _Extended, start: int) -> Member:
+        records = self._common | extended.records if self._common else extended.records
+        name = _name(block, header, records)
+        lead = _lead(name)
+        meta = self._meta(block, extended, records, (name[:lead], b"/" if name[lead:].endswith(b"/") else b""))
+        link = b""
+        if meta.kind.endswith(" link"):
+            link = records.get("linkpath", header.link.partition(b"\0")[0])
+            link = link[_lead(link) :] if meta.kind == "hard link" else link
+        mtime = records.get("mtime")
+        return Member(
+            path=_text(name[lead:].rstrip(b"/")) or ".",
+            meta=meta,
+            mtime=_seconds(mtime) if mtime is not None else str(_number(header.mtime)),
+            link=_text(link),
+            descriptor=self._descriptor,
+            offset=start,
+            size=self._stored(block, header, records, start) if meta.kind not in _EMPTY else 0,
+        )
+
+    def _stored(self, block: bytes, header: _Header, records: dict[str, bytes], start: int) -> int:
+        """Return how many bytes follow a header; those of a GNU sparse file begin with the rest of its map."""
+        end = start
+        more = header.type == b"S" and block[482]
+        while more:
+            self._file.seek(end)
+            more = self._file.read(_BLOCK).ljust(_BLOCK, b"\0")[504]
+            end += _BLOCK
+        size = _decimal(records["size"]) if "size" in records else _number(header.size)
+        if size < 0 or end + size > self._size:
+            raise damaged(f"it is cut off in {_text(header.name)!r}")
+        return end + size - start
+
+    def _meta(self, block: bytes, extended: _Extended, records: dict[str, bytes], ends: tuple[bytes, bytes]) -> Meta:
+        others = tuple(sorted((key, value) for key, value in extended.records.items() if key not in _FIELDS))
+        owner = tuple(sorted((key, records[key]) for key in ("uid", "gid", "uname", "gname") if key in records))
+        rest = block[500:] if block[257:263] == _USTAR else block[345:]
+        shape = _shape(block[100:156])
+        key = (block[100:124], shape, block[156:157], block[257:345], rest, ends, extended.look, others, owner)
+        meta = self._metas.get(key)
+        if meta is None:
+            meta = self._metas[key] = _new_meta(block, dict(owner), others, extended.look, (*ends, shape, rest))
+        return meta
+
+
+def _new_meta(
+    block: bytes, owner: dict[str, bytes], others: Records, look: tuple[str, ...], manner: tuple[bytes, ...]
+) -> Meta:
+    header = _Header._make(_LAYOUT.unpack(block))
+    ustar, pax = header.magic[:6] == _USTAR, any(one[0] in "xX" for one in look)
+    mode = _number(header.mode)
+    kind = _KINDS.get(header.type, f"type {header.type!r}")
+    if kind == "file" and manner[1]:
+        kind = "folder"
+    device = kind.endswith("device")
+    lead, slash, shape, rest = manner
+    style = {
+        "type": repr(header.type),
+        "mode": oct(mode & ~0o7777),
+        "magic": repr(header.magic),
+        "numbers": repr(shape),
+        "device": "" if device else repr(header.major + header.minor),
+        "prefix": "used" if ustar and block[345] else "",
+        "leading": _text(lead),
+        "trailing": _text(slash),
+        "extended": "; ".join(look),
+        "rest": rest.strip(b"\0").hex(),
+    }
+    return Meta(
+        kind=kind,
+        mode=mode & 0o7777,
+        uid=_decimal(owner["uid"]) if "uid" in owner else _number(header.uid),
+        gid=_decimal(owner["gid"]) if "gid" in owner else _number(header.gid),
+        uname=_text(owner.get("uname", header.uname.partition(b"\0")[0])),
+        gname=_text(owner.get("gname", header.gname.partition(b"\0")[0])),
+        device=f"{_number(header.major)}:{_number(header.minor)}" if device else "",
+        records=others,
+        form="pax" if pax else _FORMS.get(header.magic, "v7"),
+        style=tuple(style.items()),
+    )
+
+
+def _name(block: bytes, header: _Header, records: dict[str, bytes]) -> bytes:
+    if "path" in records:
+        return records.get("GNU.sparse.name", records["path"])
+    name = header.name.partition(b"\0")[0]
+    if header.magic[:6] == _USTAR and block[345]:
+        return block[345:500].partition(b"\0")[0] + b"/" + name
+    return name
+
+
+def _lead(name: bytes) -> int:
+    """Count the characters that lead a path without being part of it: `./` and `/`."""
+    match = _LEAD.match(name)
+    return match.end() if match else 0
+
+
+def _pax(content: bytes) -> dict[str, bytes]:
+    """Read PAX records (`LENGTH KEY=VALUE` and a line feed); of those with one key the last counts."""
+    records = {}
+    at = 0
+    while at < len(content):
+        space = content.find(b" ", at, at + 20)
+        length = content[at : max(space, at)]
+        end = at + int(length) if length.isdigit() else at
+        key, equals, value = content[space + 1 : end - 1].partition(b"=")
+        if not space + 2 < end <= len(content) or content[end - 1] != 0x0A or not equals:
+            raise damaged("an extended header is malformed")
+        records[_text(key)] = value
+        at = end
+    return records
+
+
+def _shape(numbers: bytes) -> bytes:
+    """Return how the numbers of a header are written; base-256 values are told by their first byte alone."""
+    if numbers.isascii():
+        return numbers.translate(_SHAPE)
+    return b" ".join(
+        b"base-256" if numbers[start] > 0x7F else numbers[start:end].translate(_SHAPE) for start, end in _NUMBERS
+    )
+
+
+@lru_cache(maxsize=1 << 14)
+def _number(number: bytes) -> int:
+    """Read octal digits, or GNU's base-256: the first bit is set, the second one is the sign."""
+    if number[0] & 0x80:
+        return int.from_bytes(bytes([number[0] & 0x7F]) + number[1:] if not number[0] & 0x40 else number, signed=True)
+    digits = number.strip(b" \0")
+    if not _OCTAL.fullmatch(digits):
+        raise damaged(f"{number!r} is no number")
+    return int(digits or b"0", 8)
+
+
+def _decimal(number: bytes) -> int:
+    if not _DECIMAL.fullmatch(number):
+        raise damaged(f"{number[:100]!r} is no number")
+    return int(number)
+
+
+def _seconds(number: bytes) -> str:
+    match = _FRACTION.fullmatch(number)
+    return _text(match[1] + (match[2] or b"") if match else number)
+
+
+def _padded(size: int) -> int:
+    return -(-size // _BLOCK) * _BLOCK
+
+
+def _text(field: bytes) -> str:
+    return field.partition(b"\0")[0].decode("utf-8", "surrogateescape")
