@@ -1,5 +1,6 @@
 """The console: the result goes to stdout, everything else to stderr, in the form that is wanted there."""
 
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -26,6 +27,8 @@ class Console:
         self.verbose = values.on("verbose")
         self.traceback = values.on("traceback")
         self.colour = _colour(values.text("color"), environment, terminal=terminal)
+        on_terminal = sys.stdout.isatty() and environment.get("TERM") != "dumb"
+        self.colour_result = _colour(values.text("color"), environment, terminal=on_terminal)
         self.github = environment.get("GITHUB_ACTIONS") == "true"
         mode = values.text("progress", "auto")
         if mode == "auto":
@@ -45,6 +48,13 @@ class Console:
             raise
         except OSError as error:
             raise storage_error(error, Path("stdout")) from error
+
+    def width(self, default: int) -> int:
+        """Return how many columns stdout has; the default where it is no terminal."""
+        try:
+            return os.get_terminal_size(sys.stdout.fileno()).columns or default
+        except (OSError, ValueError):
+            return default
 
     def result_json(self, document: Json) -> None:
         """Write the result as one document."""
