@@ -1,7 +1,7 @@
 """pip-install: what it detects and pins, and the layers it describes."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -9,11 +9,9 @@ import pytest
 from buildpacks import pip_install
 from buildpacks.api import (
     App,
-    BuildContext,
     BuildPlan,
     Fail,
     Interpreter,
-    LayerSpec,
     PinContext,
     PinnedWheel,
     Pins,
@@ -24,14 +22,11 @@ from buildpacks.api import (
 from layers.canonical import Json
 from layers.descriptor import Platform
 from layers.digest import Digest
-from layers.entry import Entry, Kind
-from layers.errors import IntegrityError, UsageError
+from layers.errors import UsageError
 from tests import index
-from tests.index import Wheel
 
 PYTHON = Interpreter("3.13.5", "/usr/bin/python3.13", "a test")
 TARGET = Target(Platform("linux", "amd64"), "debian:trixie", (2, 41))
-MIB = 1 << 20
 
 
 @dataclass
@@ -62,18 +57,6 @@ def app(folder: Path, text: str | None = None, **settings: str) -> App:
 
 def pinned(name: str, size: int | None) -> PinnedWheel:
     return PinnedWheel(name, "1.0", Source("wheel", f"{name}.whl", Digest.of(name.encode()), size, name))
-
-
-def stored(folder: Path, *wheels: Wheel) -> tuple[list[PinnedWheel], dict[Digest, Path]]:
-    files = {}
-    for one in wheels:
-        files[one.source.digest] = folder / one.filename
-        files[one.source.digest].write_bytes(one.content)
-    return [PinnedWheel(one.project, "1.0", one.source) for one in wheels], files
-
-
-def made(spec: LayerSpec, files: Mapping[Digest, Path]) -> dict[str, Entry]:
-    return {one.path: one for one in spec.entries({source.digest: files[source.digest] for source in spec.sources})}
 
 
 def test_requirements_txt_is_detected_and_its_absence_is_a_reason(tmp_path: Path) -> None:
@@ -128,92 +111,3 @@ def test_requirements_that_ask_for_nothing_are_pinned_without_a_resolver(tmp_pat
     resolver = FixedResolver({})
     assert pip_install.pin(PinContext(app(tmp_path, text), (), TARGET, tuple, PYTHON, resolver)) == Pins()
     assert resolver.asked == []
-
-
-def test_a_build_without_packages_is_an_empty_environment(tmp_path: Path) -> None:
-    built = pip_install.build(BuildContext(app(tmp_path, ""), (), TARGET, PYTHON, Pins(), frozenset()))
-    assert built.env == {"PATH": "/layers/site-packages/bin", "VIRTUAL_ENV": "/layers/site-packages"}
-    (environment,) = built.layers
-    entries = made(environment, {})
-    assert entries["layers/site-packages/bin/python"].target == "/usr/bin/python3.13"
-    assert entries["layers/site-packages/bin/python3.13"].target == "python"
-    assert entries["layers/site-packages/lib/python3.13/site-packages"].kind is Kind.DIRECTORY
-    assert b"home = /usr/bin\n" in bytes(entries["layers/site-packages/pyvenv.cfg"].content)  # type: ignore[arg-type]
-
-
-def names(wheels: Sequence[PinnedWheel]) -> list[str]:
-    return [spec.name for spec in pip_install.wheel_layers(wheels, PYTHON)]
-
-
-def test_large_wheels_have_layers_of_their_own_and_small_ones_share_one() -> None:
-    wheels = [pinned("b", MIB), pinned("small", MIB - 1), pinned("a", 9 * MIB), pinned("unknown", None)]
-    specs = pip_install.wheel_layers(wheels, PYTHON)
-    assert [spec.name for spec in specs] == ["environment", "a", "b", "site-packages"]
-    assert [source.locator for source in specs[-1].sources] == ["small", "unknown"]
-    assert len(specs[0].sources) == 4
-
-
-def test_of_many_large_wheels_the_largest_have_layers_of_their_own() -> None:
-    wheels = [pinned(f"p{number:03}", MIB + number // 2) for number in range(100)]
-    found = names(wheels)
-    assert len(found) == 1 + 64 + 1
-    assert found[1] == "p036"
-    assert names(list(reversed(wheels))) == found
-
-
-def test_a_layers_key_depends_on_its_wheels_and_the_series_but_not_on_order_or_patch_release() -> None:
-    wheels = [pinned("a", 1), pinned("b", 2), pinned("big", MIB)]
-
-    def keys(wheels: Sequence[PinnedWheel], version: str = "3.13.5") -> list[Mapping[str, Json]]:
-        executable = f"/usr/bin/python{version.rpartition('.')[0]}"
-        return [one.key for one in pip_install.wheel_layers(wheels, Interpreter(version, executable, "a test"))]
-
-    assert keys(wheels) == keys(list(reversed(wheels))) == keys(wheels, "3.13.9")
-    assert [mine == other for mine, other in zip(keys(wheels), keys(wheels, "3.12.5"), strict=True)] == [False] * 3
-    assert keys(wheels)[1] == keys([*wheels, pinned("c", 3)])[1]
-    assert keys(wheels)[2] != keys([*wheels, pinned("c", 3)])[2]
-
-
-def test_installed_files_are_where_a_virtual_environment_has_them(tmp_path: Path) -> None:
-    script = {
-        "tool.py": b"def main(): ...\n",
-        "tool-1.0.dist-info/entry_points.txt": b"[console_scripts]\ntool = tool:main\n",
-    }
-    wheels, files = stored(tmp_path, index.wheel("tool", files=script))
-    entries = made(pip_install.wheel_layers(wheels, PYTHON)[-1], files)
-    assert "layers/site-packages/lib/python3.13/site-packages/tool.py" in entries
-    content = entries["layers/site-packages/bin/tool"].content
-    assert isinstance(content, bytes)
-    assert content.startswith(b"#!/layers/site-packages/bin/python\n")
-
-
-@pytest.mark.parametrize("size", [10, 2 * MIB])
-def test_wheels_that_disagree_about_a_file_are_refused_across_layers_too(tmp_path: Path, size: int) -> None:
-    wheels, files = stored(
-        tmp_path, index.wheel("one", files={"same.py": b"1"}), index.wheel("two", files={"same.py": b"2"})
-    )
-    large = [
-        PinnedWheel(one.name, "1.0", Source("wheel", one.name, one.source.digest, size, one.name)) for one in wheels
-    ]
-    environment = pip_install.wheel_layers(large, PYTHON)[0]
-    with pytest.raises(IntegrityError, match=r"same\.py") as caught:
-        made(environment, files)
-    told = f"{caught.value.message} {caught.value.details}"
-    assert "one" in told
-    assert "two" in told
-
-
-def test_a_wheel_cannot_replace_the_environments_interpreter(tmp_path: Path) -> None:
-    wheels, files = stored(tmp_path, index.wheel("evil", files={"evil-1.0.data/scripts/python": b"#!/bin/sh\n"}))
-    with pytest.raises(IntegrityError, match="bin/python"):
-        made(pip_install.wheel_layers(wheels, PYTHON)[0], files)
-
-
-@pytest.mark.parametrize("claimed", ["other 1.0", "honest 2.0", "honest not-a-version"])
-def test_a_wheel_that_is_not_what_its_pin_says_is_refused_as_ib511(tmp_path: Path, claimed: str) -> None:
-    (wheel,), files = stored(tmp_path, index.wheel("honest", "1.0"))
-    name, _, version = claimed.partition(" ")
-    _, shared = pip_install.wheel_layers([replace(wheel, name=name, version=version)], PYTHON)
-    with pytest.raises(IntegrityError, match=f"honest 1.0, and not {claimed}") as caught:
-        made(shared, files)
-    assert caught.value.code == "IB511"
