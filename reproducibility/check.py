@@ -1,9 +1,13 @@
 """The check: one application built again and again under other conditions, and what is to blame where it differs."""
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from reproducibility.difference import Comparison, Known
+from reproducibility import blame
+from reproducibility.blame import Loci
+from reproducibility.difference import Comparison, Difference, Known
+from reproducibility.explain import refine
 from reproducibility.images import Subject
 
 
@@ -21,6 +25,11 @@ class Built:
 # Makes the image with these variations applied; the number says with which of their values.
 Build = Callable[[Collection[str], int], Built]
 Compare = Callable[[Subject, Subject, Known], Comparison]
+
+# What stands for a variation where things differ without any.
+CHANCE = "chance"
+# Whatever the causes, somebody waits for the end of it.
+MOST_BUILDS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,4 +56,71 @@ def check(
     build: Build, compare: Compare, *, variations: Collection[str], builds: int, not_varied: Mapping[str, str]
 ) -> Verdict:
     """Build once as it is and then with everything varied at once; where that differs, bisect over the variations."""
-    raise NotImplementedError
+    made = [build((), 0)]
+    number = 0
+    while True:
+        number += 1
+        made.append(build(variations, number))
+        comparison = _compared(compare, made)
+        if not comparison.same:
+            trials = _Trials(build, compare, made, number, {frozenset(variations): _loci(comparison)})
+            return _blamed(comparison, trials.causes(tuple(variations)), tuple(made), not_varied)
+        if number >= builds - 1:
+            return Verdict(tuple(made), comparison, {}, not_varied)
+
+
+@dataclass(frozen=True, slots=True)
+class _Trials:
+    """Further builds with fewer variations. `made` grows by each; `differing` remembers what differed in it."""
+
+    build: Build
+    compare: Compare
+    made: list[Built]
+    number: int
+    differing: dict[frozenset[str], Loci]
+
+    def causes(self, variations: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+        """Return for each locus what makes it differ: the control build first, for what differs without any."""
+        loci = self.differing[frozenset(variations)]
+        by_chance = loci & (self.try_with(()) or frozenset())
+        found = blame.find(loci - by_chance, variations, self.try_with)
+        causes = {locus: tuple(" + ".join(together) for together in sets) for locus, sets in found.items()}
+        return causes | dict.fromkeys(by_chance, (CHANCE,))
+
+    def try_with(self, varied: tuple[str, ...]) -> Loci | None:
+        """Build with these variations, unless that was done, and return what differs from the plain build."""
+        key = frozenset(varied)
+        if key not in self.differing:
+            if len(self.made) >= MOST_BUILDS:
+                return None
+            self.made.append(self.build(varied, self.number))
+            self.differing[key] = _loci(_compared(self.compare, self.made))
+        return self.differing[key]
+
+
+def _loci(comparison: Comparison) -> Loci:
+    return frozenset(each.locus for each in comparison.everything)
+
+
+def _compared(compare: Compare, made: Sequence[Built]) -> Comparison:
+    """Compare the last build with the plain one."""
+    plain, last = made[0], made[-1]
+    known = Known(plain.known, last.known, plain.times, last.times)
+    return compare(plain.subject, last.subject, known)
+
+
+def _blamed(
+    comparison: Comparison,
+    causes: Mapping[str, tuple[str, ...]],
+    made: tuple[Built, ...],
+    not_varied: Mapping[str, str],
+) -> Verdict:
+    """Write into each difference what is to blame for it, and count what is not the consequence of others."""
+
+    def refined(differences: tuple[Difference, ...]) -> tuple[Difference, ...]:
+        return tuple(refine(each, causes[each.locus]) for each in differences)
+
+    images = tuple(replace(image, differences=refined(image.differences)) for image in comparison.images)
+    blamed = replace(comparison, images=images, differences=refined(comparison.differences))
+    counted = Counter(name for each in blamed.everything if not each.follows for name in each.blamed)
+    return Verdict(made, blamed, dict(sorted(counted.items())), not_varied)
