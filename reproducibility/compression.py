@@ -22,8 +22,8 @@ def differences(
     note = "the tar inside is the same" if same_tar else ""
     if fields and not (other_body and fields.keys() <= gzip_header.COMPRESSOR_FIELDS):
         view = View("fields", tuple(f"{name}\t{one}\t{other}" for name, (one, other) in fields.items()))
-        texts = [", ".join(f"{name} {pair[side]}" for name, pair in fields.items()) for side in (0, 1)]
-        found.append(Difference("layer", "", "compression", *texts, "gzip-header", label, note, view=view))
+        one, other = (", ".join(f"{name} {pair[side]}" for name, pair in fields.items()) for side in (0, 1))
+        found.append(Difference("layer", "", "compression", one, other, "gzip-header", label, note, view=view))
     if other_body:
         sizes = f"{left.size} bytes", f"{right.size} bytes"
         found.append(Difference("layer", "", "compression", *sizes, "compressor", label, note))
