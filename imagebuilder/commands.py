@@ -124,9 +124,9 @@ def audit(chosen: Chosen, console: Console) -> int:
 
 def inspect(chosen: Chosen, console: Console) -> int:
     """Show what is in an image."""
-    from imagebuilder import copy, image, reference, remote, report
+    from imagebuilder import image, reference, remote, report
 
-    if not copy.is_remote(chosen.argument):
+    if image.is_local(chosen.argument):
         return _show(image.open_image(chosen.argument), chosen, console)
     name = reference.parse_source(chosen.argument)
     with remote.open_remote(name, registries(chosen)) as (blobs, root):

@@ -46,12 +46,6 @@ class Copied:
     pushed: tuple[Pushed, ...] = ()
 
 
-def is_remote(text: str) -> bool:
-    """Say whether something is the name of an image in a registry: it is no path, and says not that it is one."""
-    kind, colon, _ = text.partition(":")
-    return not (colon and kind in ("oci", "archive")) and not Path(text).exists()
-
-
 @contextmanager
 def open_source(text: str, settings: RegistrySettings) -> Iterator[Source]:
     """Open `oci:DIR[:name]`, `archive:FILE`, the path of either, or the name of an image in a registry.
@@ -65,7 +59,7 @@ def open_source(text: str, settings: RegistrySettings) -> Iterator[Source]:
             hint=f"write it to an archive first, for example with `{kind} save -o FILE NAME`",
             code="IB242",
         )
-    if not is_remote(text):
+    if image.is_local(text):
         place, root = image.locate(text)
         yield Source(parts_of.gather(root, place), _local_name(text, root))
         return

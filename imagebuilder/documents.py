@@ -72,13 +72,26 @@ class Document:
 
 def parse(content: bytes, name: str) -> Document:
     """Read a JSON object; `name` is its name in errors."""
-    try:
-        document: object = json.loads(content, object_pairs_hook=_unique)
-    except (ValueError, RecursionError) as error:
-        raise malformed(f"{name} cannot be read: {error}") from error
+    document = _load(content, name)
     if not isinstance(document, dict):
         raise malformed(f"{name} is not an object")
     return Document(name, document)
+
+
+def parse_list(content: bytes, name: str) -> tuple[Document, ...]:
+    """Read a list of JSON objects."""
+    found = _load(content, name)
+    if not isinstance(found, list):
+        raise malformed(f"{name} is not a list")
+    return Document(name, {"[]": found}).children("[]")
+
+
+def _load(content: bytes, name: str) -> Json:
+    try:
+        document: Json = json.loads(content, object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        raise malformed(f"{name} cannot be read: {error}") from error
+    return document
 
 
 def descriptor(document: Document) -> Descriptor:

@@ -1,6 +1,7 @@
 """Images: what export made, or what is read back, checked, from a layout or an archive."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import posixpath
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,7 +29,7 @@ _DOCKER_LAYER = f"{_DOCKER}image.rootfs.diff.tar.gzip"
 REF_NAME = "org.opencontainers.image.ref.name"
 
 # What registries take at least for a manifest (distribution-spec, "Pushing Manifests"); nothing larger is read.
-_LARGEST_DOCUMENT = 4 << 20
+LARGEST_DOCUMENT = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,35 +129,51 @@ def blobs_of(store: BlobStore) -> Blobs:
     return _Layout(store.root)
 
 
+def is_local(text: str) -> bool:
+    """Say whether something names a layout or an archive, and not an image of a registry: it says so, or is a path."""
+    kind, colon, _ = text.partition(":")
+    return bool(colon and kind in ("oci", "archive")) or Path(text).exists()
+
+
 def locate(reference: str) -> tuple[Place, Descriptor]:
     """Find what `oci:DIR[:name]`, `archive:FILE` or a path names: its place, and what `index.json` says of it.
 
     Raises as `open_image` does.
+    """
+    place, name = open_place(reference)
+    return place, find(place, name, reference)
+
+
+def open_place(reference: str) -> tuple[Place, str]:
+    """Open the folder or the file of what `oci:DIR[:name]`, `archive:FILE` or a path names; return the name, too.
+
+    Raises UsageError IB655 if there is neither.
     """
     kind, colon, rest = reference.partition(":")
     path, name = Path(rest if colon and kind in ("oci", "archive") else reference), ""
     if kind == "oci" and not path.is_dir() and ":" in rest:
         folder, _, name = rest.rpartition(":")
         path = Path(folder)
-    place: Place
     if path.is_dir():
-        place = _Layout(path)
-    elif path.is_file():
-        place = _archive(path)
-    else:
-        raise _not_found(f"there is no image at {reference!r}", ())
+        return _Layout(path), name
+    if path.is_file():
+        return _archive(path), name
+    raise no_image(f"there is no image at {reference!r}", ())
+
+
+def find(place: Place, name: str, reference: str) -> Descriptor:
+    """Return what the index of a layout says of the image of this name; without one, of the only image."""
     marker = documents.parse(place.file("oci-layout") or b"{}", "oci-layout")
     if marker.text("imageLayoutVersion", "") != "1.0.0":
         raise malformed(f"{reference!r} is no OCI image layout of version 1.0.0")
-    index = documents.parse(place.file("index.json"), "index.json")
-    return place, _choose(index, name, reference)
+    return _choose(documents.parse(place.file("index.json"), "index.json"), name, reference)
 
 
 def read(reference: str, place: Blobs, named: Descriptor) -> StoredImage:
     """Read the image whose manifest `named` describes. Raises IntegrityError IB654 if it is not a valid one."""
     if named.media_type not in MANIFESTS:
         raise malformed(f"{reference!r} holds {named.media_type[:100]!r} and not the image of one platform")
-    manifest = _document(place, named, "manifest")
+    manifest = document(place, named, "manifest")
     if manifest.number("schemaVersion") != 2 or manifest.text("mediaType", MANIFEST) != named.media_type:
         raise manifest.wrong("mediaType")
     if "manifests" in manifest.fields:
@@ -165,11 +182,21 @@ def read(reference: str, place: Blobs, named: Descriptor) -> StoredImage:
     described = documents.descriptor(manifest.child("config"))
     if described.media_type not in _CONFIGS:
         raise manifest.wrong("config")
-    config = _document(place, described, "config")
+    config = document(place, described, "config")
     # Without the name and the platform that the index adds: the descriptor that export returned.
     plain = replace(named, annotations={}, platform=None)
     image = Image(plain, described, _layers(manifest, config), documents.read_platform(config))
     return StoredImage(reference, place, image, manifest, config)
+
+
+def document(place: Blobs, described: Descriptor, name: str) -> Document:
+    """Read a manifest, an index or a config; `name` is its name in errors. IntegrityError IB654 if it is none."""
+    if described.size > LARGEST_DOCUMENT:
+        raise malformed(f"the {name} has {described.size} bytes")
+    text = b"".join(place.open(described, limit=LARGEST_DOCUMENT))
+    if len(text) != described.size:
+        raise malformed(f"the {name} has {len(text)} bytes and should have {described.size}")
+    return documents.parse(text, name)
 
 
 def _layers(manifest: Document, config: Document) -> tuple[Layer, ...]:
@@ -180,9 +207,13 @@ def _layers(manifest: Document, config: Document) -> tuple[Layer, ...]:
     for number, layer in enumerate(stored):
         if layer.media_type not in (LAYER_TAR, LAYER_GZIP, LAYER_ZSTD, _DOCKER_LAYER):
             raise malformed(f"layer {number} has the media type {layer.media_type[:100]!r}")
+    return tuple(map(Layer, stored, diff_ids, created_by(config, len(stored))))
+
+
+def created_by(config: Document, layers: int) -> Sequence[str]:
+    """Return what the history says of each layer; nothing if it does not tell of each."""
     steps = [step for step in config.children("history") if step.fields.get("empty_layer") is not True]
-    created_by = [step.text("created_by", "") for step in steps] if len(steps) == len(stored) else [""] * len(stored)
-    return tuple(map(Layer, stored, diff_ids, created_by))
+    return [step.text("created_by", "") for step in steps] if len(steps) == layers else [""] * layers
 
 
 def _choose(index: Document, name: str, reference: str) -> Descriptor:
@@ -190,19 +221,20 @@ def _choose(index: Document, name: str, reference: str) -> Descriptor:
     names = tuple(sorted({found.annotations.get(REF_NAME, "") for found in manifests} - {""}))
     chosen = {found.digest: found for found in manifests if not name or found.annotations.get(REF_NAME) == name}
     if not chosen:
-        raise _not_found(f"there is no image {name!r} in {reference!r}", names)
+        raise no_image(f"there is no image {name!r} in {reference!r}", names)
     if len(chosen) > 1:
-        raise _not_found(f"there are {len(chosen)} images in {reference!r}", names)
+        raise no_image(f"there are {len(chosen)} images in {reference!r}", names)
     return next(iter(chosen.values()))
 
 
-def _document(place: Blobs, described: Descriptor, name: str) -> Document:
-    if described.size > _LARGEST_DOCUMENT:
-        raise malformed(f"the {name} has {described.size} bytes")
-    text = b"".join(place.open(described, limit=_LARGEST_DOCUMENT))
-    if len(text) != described.size:
-        raise malformed(f"the {name} has {len(text)} bytes and should have {described.size}")
-    return documents.parse(text, name)
+def no_image(what: str, names: tuple[str, ...]) -> UsageError:
+    """Make the error for an image that is not there; `names` are those that are."""
+    return UsageError(
+        what,
+        details=(f"names: {', '.join(names)}",) if names else (),
+        hint="write `oci:DIR`, `oci:DIR:NAME` or `archive:FILE`",
+        code="IB655",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +246,7 @@ class _Layout:
     def file(self, name: str) -> bytes:
         try:
             with (self.folder / name).open("rb") as file:
-                return file.read(_LARGEST_DOCUMENT)
+                return file.read(LARGEST_DOCUMENT)
         except FileNotFoundError:
             return b""
         except OSError as error:
@@ -228,41 +260,48 @@ class _Layout:
 
 
 @dataclass(frozen=True, slots=True)
-class _Archive:
-    """The layout in an archive: its files by path."""
+class Archive:
+    """The files in an archive by path, also under the names of links: those of a layout, or what an engine saved."""
 
-    members: dict[str, Stored]
+    members: Mapping[str, Stored]
 
     def file(self, name: str) -> bytes:
-        return b"".join(self._read(name, _LARGEST_DOCUMENT, None)) if name in self.members else b""
+        """Return a small file; empty if it is missing."""
+        return b"".join(self.read(name, limit=LARGEST_DOCUMENT)) if name in self.members else b""
 
     def open(self, blob: Descriptor, *, limit: int | None = None) -> Iterator[bytes]:
-        checksum = Checksum("sha256", bytes.fromhex(blob.digest.hex))
-        return self._read(f"blobs/sha256/{blob.digest.hex}", limit, checksum)
+        """Yield a blob of the layout."""
+        return self.read(f"blobs/sha256/{blob.digest.hex}", digest=blob.digest, limit=limit)
 
     def content(self, blob: Descriptor) -> Content:
+        """Return what yields a blob of the layout."""
         return lambda: self.open(blob)
 
-    def _read(self, name: str, limit: int | None, checksum: Checksum | None) -> Iterator[bytes]:
+    def read(self, name: str, *, digest: Digest | None = None, limit: int | None = None) -> Iterator[bytes]:
+        """Yield a file; IntegrityError IB513 at its end if it should have a digest and has another."""
         member = self.members.get(name)
         if member is None or (limit is not None and member.size > limit):
             raise malformed(f"{name} is missing" if member is None else f"{name} has {member.size} bytes")
+        checksum = Checksum("sha256", bytes.fromhex(digest.hex)) if digest else None
         with closing(content.Reader()) as reader:
             yield from reader.read(replace(member, checksum=checksum))
 
 
-def _archive(path: Path) -> _Archive:
+def _archive(path: Path) -> Archive:
+    files: dict[str, Stored] = {}
+    links: dict[str, str] = {}
     try:
         with path.open("rb") as file:
-            return _Archive(
-                {
-                    member.path: Stored(path, member.offset, member.size)
-                    for member in tarball.members(file)
-                    if member.kind is Kind.FILE
-                }
-            )
+            for member in tarball.members(file):
+                if member.kind is Kind.FILE:
+                    files[member.path] = Stored(path, member.offset, member.size)
+                elif member.kind is Kind.SYMLINK:
+                    links[member.path] = posixpath.join(posixpath.dirname(member.path), member.target)
     except OSError as error:
         raise storage_error(error, path) from error
+    # Engines write a layer that comes twice as a link.
+    linked = {link: posixpath.normpath(target) for link, target in links.items()}
+    return Archive(files | {link: files[target] for link, target in linked.items() if target in files})
 
 
 def _layer_json(layer: Layer) -> dict[str, Json]:
@@ -273,12 +312,3 @@ def _layer_json(layer: Layer) -> dict[str, Json]:
         "size": layer.descriptor.size,
         "created_by": layer.created_by,
     }
-
-
-def _not_found(what: str, names: tuple[str, ...]) -> UsageError:
-    return UsageError(
-        what,
-        details=(f"names: {', '.join(names)}",) if names else (),
-        hint="write `oci:DIR`, `oci:DIR:NAME` or `archive:FILE`",
-        code="IB655",
-    )

@@ -1,4 +1,4 @@
-"""An engine for tests that need no real one: it speaks as much of Docker's HTTP API as loading takes."""
+"""An engine for tests that need no real one: it speaks as much of Docker's HTTP API as loading and saving take."""
 
 import json
 import threading
@@ -10,13 +10,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class Engine:
-    """What the engine says, and what it was sent: `image_id` is the id of every image it is asked for."""
+    """What the engine says, and what it was sent: `image_id` is the id of every image it is asked for.
+
+    `saved` is what it gives for the name of an image; it has no others.
+    """
 
     version: str = "20.10.24+dfsg1"
     image_id: str = ""
     error: str = ""
     environment: dict[str, str] = field(default_factory=dict)
     loaded: bytes = b""
+    saved: dict[str, bytes] = field(default_factory=dict)
 
     @contextmanager
     def running(self) -> Iterator["Engine"]:
@@ -38,6 +42,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path.endswith("/version"):
             self._answer({"ApiVersion": "1.41", "Version": self.engine.version})
+        elif self.path.endswith("/get"):
+            self._save(self.path.split("/images/")[1].removesuffix("/get"))
         else:
             self._answer({"Id": self.engine.image_id})
 
@@ -51,10 +57,20 @@ class _Handler(BaseHTTPRequestHandler):
             self.rfile.readline()
         self.rfile.readline()
 
-    def _answer(self, document: dict[str, object]) -> None:
-        body = json.dumps(document).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
+    def _save(self, name: str) -> None:
+        if self.engine.error:
+            self._answer({"message": self.engine.error}, status=500)
+        elif name in self.engine.saved:
+            self._send(200, "application/x-tar", self.engine.saved[name])
+        else:
+            self._answer({"message": f"No such image: {name}"}, status=404)
+
+    def _answer(self, document: dict[str, object], *, status: int = 200) -> None:
+        self._send(status, "application/json", json.dumps(document).encode())
+
+    def _send(self, status: int, media_type: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", media_type)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
