@@ -55,7 +55,8 @@ def _values(one: Json, other: Json) -> tuple[str, str]:
     if max(map(len, texts)) <= _SHORT:
         return texts
     pairs = enumerate(zip(*texts, strict=False))
-    start = max(next((at for at, (left, right) in pairs if left != right), 0) - _SHORT // 2, 0)
+    part = next((at for at, (left, right) in pairs if left != right), min(map(len, texts)))
+    start = max(part - _SHORT // 2, 0)
     return _cut(texts[0], start), _cut(texts[1], start)
 
 
