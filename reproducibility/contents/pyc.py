@@ -92,7 +92,7 @@ def differences(
     view = table.view((*_header_rows(here, there), *code.rows())) if views else None
     return tuple(
         Difference(
-            "file", path, "content", table.short(one.left), table.short(one.right), one.cause,
+            "file", path, "content", *table.short(one.left, one.right), one.cause,
             note=one.note, view=view if place == 0 else None,
         )
         for place, one in enumerate(found.values())

@@ -5,18 +5,26 @@ from collections.abc import Iterable
 from reproducibility.difference import View
 
 _SHORT = 200
+_BEFORE = 40
 
 
-def short(value: str) -> str:
-    """Return a value, cut where it is too long to be read."""
-    return value if len(value) <= _SHORT else f"{value[:_SHORT]}…"
+def short(left: str, right: str) -> tuple[str, str]:
+    """Return two values, cut where they are too long to be read, but not where they differ."""
+    at = next((place for place, (one, other) in enumerate(zip(left, right, strict=False)) if one != other), 0)
+    start = at - _BEFORE if at > _SHORT - _BEFORE else 0
+    return _cut(left, start), _cut(right, start)
+
+
+def _cut(value: str, start: int) -> str:
+    return f"{'…' if start else ''}{value[start : start + _SHORT]}{'…' if len(value) > start + _SHORT else ''}"
 
 
 def view(rows: Iterable[tuple[str, str, str]]) -> View:
-    """Show rows of a name and its value on either side."""
-    return View("fields", tuple("\t".join(_cell(cell) for cell in row) for row in rows))
+    """Show rows of a name and its value on either side; those without any value are left out."""
+    lines = ((name, *short(left, right)) for name, left, right in rows if left or right)
+    return View("fields", tuple("\t".join(map(_cell, line)) for line in lines))
 
 
 def _cell(value: str) -> str:
     # Names from images may hold anything; only the tabs between the cells may count.
-    return short(value).replace("\t", " ").replace("\n", " ")
+    return value.replace("\t", " ").replace("\n", " ")
