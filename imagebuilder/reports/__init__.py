@@ -19,9 +19,9 @@ def publish(result: Result, chosen: Chosen, console: Console) -> int:
     # Each form is imported where it is wanted: most runs want one.
     found = findings.of(result)
     if path := chosen.values.text("html"):
-        from imagebuilder.reports import page
+        from imagebuilder.reports import panels
 
-        write_file(Path(path), page.html(found))
+        write_file(Path(path), panels.html(found))
     if path := chosen.values.text("junit"):
         from imagebuilder.reports import junit
 

@@ -3,15 +3,17 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from imagebuilder.audit import Audit
 from reproducibility.causes import CAUSES, Cause
-from reproducibility.check import Verdict
 from reproducibility.difference import Comparison, Difference, ImageComparison, LayerPair
 from reproducibility.images import StoredImage, Subject
 
-Result = Comparison | Verdict | Audit
+if TYPE_CHECKING:  # a diff does not pay for the check
+    from reproducibility.check import Verdict
+
+Result: TypeAlias = "Comparison | Verdict | Audit"
 State = Literal["same", "compression", "changed", "only left", "only right"]
 
 
@@ -44,7 +46,7 @@ class Findings:
     command: Literal["check", "diff", "audit"]
     same: bool
     comparison: Comparison
-    verdict: Verdict | None = None
+    verdict: "Verdict | None" = None
     audit: Audit | None = None
 
     @property
@@ -80,9 +82,9 @@ def of(result: Result) -> Findings:
     """Take the result of any of the three commands."""
     if isinstance(result, Comparison):
         return Findings("diff", result.same, result)
-    if isinstance(result, Verdict):
-        return Findings("check", result.same, result.comparison, verdict=result)
-    return Findings("audit", result.same, result.comparison or _not_compared(result), audit=result)
+    if isinstance(result, Audit):
+        return Findings("audit", result.same, result.comparison or _not_compared(result), audit=result)
+    return Findings("check", result.same, result.comparison, verdict=result)
 
 
 def _not_compared(audit: Audit) -> Comparison:

@@ -42,7 +42,8 @@ def xml(found: Findings) -> bytes:
     for case in cases:
         _write(suite, case, f"imagebuilder.{found.command}.{case.group}")
     ET.indent(suites)
-    return ET.tostring(suites, encoding="utf-8", xml_declaration=True) + b"\n"
+    written: bytes = ET.tostring(suites, encoding="utf-8", xml_declaration=True)
+    return written + b"\n"
 
 
 def _write(suite: ET.Element, case: _Case, group: str) -> None:

@@ -3,13 +3,16 @@
 import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from imagebuilder import text
 from imagebuilder.audit import Audit
 from imagebuilder.reports import findings
 from imagebuilder.reports.findings import Findings, FoundCause, FoundLayer
-from reproducibility.check import Verdict
 from reproducibility.difference import Difference, ImageComparison
+
+if TYPE_CHECKING:  # a diff does not pay for the check
+    from reproducibility.check import Verdict
 
 _MOST = 40  # rows of a table
 _MANY = 20  # layers, from which on those that are equal are left out
@@ -89,7 +92,7 @@ def _audit(audit: Audit, terminal: Terminal) -> list[str]:
     return [*terminal.table("inputs", rows), *(f"  not audited: {terminal.fit(one, 15)}" for one in audit.not_audited)]
 
 
-def _scenarios(verdict: Verdict, terminal: Terminal) -> list[str]:
+def _scenarios(verdict: "Verdict", terminal: Terminal) -> list[str]:
     varied = {name: value for built in verdict.builds for name, value in built.varied.items()}
     blamed = {name for names in verdict.blamed for name in names.split(" + ")}
     rows = [("≠" if name in blamed else "=", name, value) for name, value in varied.items()]
