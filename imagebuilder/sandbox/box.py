@@ -1,0 +1,148 @@
+"""What a sandboxed command is given: a root, folders, an environment and limits; and the words that say so to a rung.
+
+The rungs bubblewrap and namespaces understand the same words, those of bwrap(1), so there is one description of both.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from layers.errors import BuildError
+
+# The user inside, whoever builds: `nonroot` of our own bases.
+UID = 65532
+HOME = "/build/home"
+# 1980-01-01T00:00:01Z, the usual time in an image; zip archives can hold no earlier one.
+EPOCH = 315532801
+# Folders that are empty at first and may be written to.
+SCRATCH = ("/dev/shm", "/tmp", HOME)  # noqa: S108 inside
+# What of a root is never seen, because the sandbox has its own.
+OWN = ("build", "dev", "proc", "sys", "tmp")
+
+_CLOSED = ("/dev", "/proc", "/sys")
+_FIXED = {
+    "HOME": HOME,
+    "LANG": "C.UTF-8",
+    "LC_ALL": "C.UTF-8",
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "PYTHONHASHSEED": "0",
+    "SOURCE_DATE_EPOCH": str(EPOCH),
+    "TZ": "UTC",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much a command may take. Sizes are bytes.
+
+    `memory` is the data of each process, `processes` includes threads; `written` is all that is in the writable
+    folders at any moment, `temporary` each of /tmp, HOME and /dev/shm, which are in memory.
+    """
+
+    time_s: float = 3600
+    processes: int = 1024
+    memory: int = 16 << 30
+    file_size: int = 4 << 30
+    written: int = 8 << 30
+    temporary: int = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """What is there for a command: a root that it cannot change, and folders of the host at paths inside.
+
+    `readable` may also name files. If root builds, the command runs as another user: what is readable has to be so to
+    all, while the writable folders are lent to that user for as long as it takes.
+    Raises BuildError IB861 for a path that is not absolute and normalised, or that the sandbox needs for itself.
+    """
+
+    root: Path
+    writable: Mapping[str, Path] = field(default_factory=dict)
+    readable: Mapping[str, Path] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        for place in (*self.writable, *self.readable):
+            if not place.startswith("/") or os.path.normpath(place) != place or "\0" in place:
+                raise _unusable(place, "it is not an absolute path")
+            if place.startswith(tuple(f"{each}/" for each in _CLOSED)) or _hides(place):
+                raise _unusable(place, "the sandbox has its own")
+            if _link_on(self.root, place):
+                raise _unusable(place, "a link stands on the way")
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How a command ended that did not fail: the end of what it wrote, and how long it took."""
+
+    output: str
+    seconds: float
+    rung: str
+    lacks: tuple[str, ...]
+
+
+def environment(given: Mapping[str, str], cwd: str) -> dict[str, str]:
+    """Return all variables of a command: those that are given, and the fixed ones where nothing is given."""
+    return {**_FIXED, "PWD": cwd, **given}
+
+
+def places(sandbox: Sandbox) -> list[tuple[str, str, bool]]:
+    """List (path inside, real path on the host, writable), a folder before what is in it."""
+    both = [(place, host, False) for place, host in sandbox.readable.items()]
+    both += [(place, host, True) for place, host in sandbox.writable.items()]
+    return [(place, os.path.realpath(host), writable) for place, host, writable in sorted(both)]
+
+
+def mounts(sandbox: Sandbox) -> list[str]:
+    """Say which files a command sees.
+
+    The root is put together name by name: in one that cannot be written to, no place could be made for a mount.
+    """
+    words = []
+    for path in sorted(sandbox.root.resolve().iterdir()):
+        if path.name not in OWN:
+            words += ["--symlink", str(path.readlink())] if path.is_symlink() else ["--ro-bind", str(path)]
+            words.append(f"/{path.name}")
+    words += own_mounts(sandbox.limits)
+    for place, host, writable in places(sandbox):
+        words += ["--bind" if writable else "--ro-bind", host, place]
+    return words
+
+
+def own_mounts(limits: Limits) -> list[str]:
+    """Say what every sandbox has of its own."""
+    words = ["--hostname", "imagebuilder", "--proc", "/proc", "--dev", "/dev"]
+    for place in SCRATCH:
+        words += ["--perms", "1777", "--size", str(limits.temporary), "--tmpfs", place]
+    return [*words, "--remount-ro", "/dev"]
+
+
+def process(command: tuple[str, ...], env: Mapping[str, str], cwd: str) -> list[str]:
+    """Say what runs: the end of the words."""
+    words = ["--chdir", cwd]
+    for name in sorted(env):
+        words += ["--setenv", name, env[name]]
+    return [*words, "--", *command]
+
+
+def _hides(place: str) -> bool:
+    return any(f"{own}/".startswith(f"{place.rstrip('/')}/") for own in (*_CLOSED, *SCRATCH))
+
+
+def _link_on(root: Path, place: str) -> bool:
+    """Say whether a link of the root is on the way: it could lead a mount to another place than was asked for."""
+    path = root
+    for part in place.strip("/").split("/"):
+        path /= part
+        if path.is_symlink():
+            return part not in OWN
+    return False
+
+
+def _unusable(place: str, why: str) -> BuildError:
+    return BuildError(
+        f"cannot give a command {place!r}: {why}",
+        hint="choose another path inside, for example below /build",
+        code="IB861",
+    )

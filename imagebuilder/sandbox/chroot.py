@@ -1,0 +1,97 @@
+"""The last rung: a copy of the root in which folders lie where they would be mounted.
+
+Made where nothing can be mounted: in containers without rights of their own. The copy is of hard links; the command is
+not the owner of what they lead to, and cannot change it.
+"""
+
+import os
+import posixpath
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from imagebuilder.sandbox import box
+from imagebuilder.sandbox.box import OWN, SCRATCH, Sandbox
+from layers import scratch
+
+# Minor numbers of the devices with the major number 1 (Linux, admin-guide/devices.txt).
+_DEVICES = {"full": 7, "null": 3, "random": 8, "urandom": 9, "zero": 5}
+_OTHERS_MAY_WRITE = 0o022
+
+
+@contextmanager
+def staged(sandbox: Sandbox) -> Iterator[tuple[Path, tuple[Path, ...]]]:
+    """Yield such a copy, and its folders that can be written to. At the end the content of those moves back.
+
+    The copy lies beside the root, since hard links do not lead from one file system to another.
+    """
+    with scratch.folder(sandbox.root.parent / "chroots") as made:
+        stage = made / "root"
+        _link_tree(sandbox.root, stage)
+        own = tuple(_folder(stage, place) for place in SCRATCH)
+        for name in OWN:
+            _folder(stage, name)
+        _make_devices(stage / "dev")
+        moved = []
+        for place, host, writable in box.places(sandbox):
+            if writable:
+                moved.append((Path(host), _folder(stage, place)))
+            else:
+                _copy(Path(host), stage, place)
+        try:
+            for host_folder, inside in moved:
+                _move(host_folder, inside)
+            yield stage, (*own, *(inside for _, inside in moved))
+        finally:
+            for host_folder, inside in reversed(moved):
+                _move(inside, host_folder)
+
+
+def _link_tree(source: Path, target: Path, *, without: tuple[str, ...] = OWN) -> None:
+    """Copy folders and links, and link files, but those that others than their owner could write to."""
+    target.mkdir()
+    target.chmod(0o755)  # whatever the umask
+    for each in sorted(source.iterdir()):
+        copy = target / each.name
+        if each.name in without:
+            continue
+        if each.is_symlink():
+            copy.symlink_to(each.readlink())
+        elif each.is_dir():
+            _link_tree(each, copy, without=())
+        elif each.stat().st_mode & _OTHERS_MAY_WRITE:
+            shutil.copy(each, copy)
+        else:
+            copy.hardlink_to(each)
+
+
+def _folder(stage: Path, place: str) -> Path:
+    """Make a folder and those above it."""
+    folder = stage
+    for part in place.strip("/").split("/"):
+        folder /= part
+        if not folder.is_dir():
+            folder.mkdir()
+            folder.chmod(0o755)
+    return folder
+
+
+def _make_devices(folder: Path) -> None:
+    for name, minor in _DEVICES.items():
+        with suppress(PermissionError):  # of an engine's container without that right; few builds need one
+            os.mknod(folder / name, stat.S_IFCHR, os.makedev(1, minor))
+            (folder / name).chmod(0o666)
+
+
+def _copy(host: Path, stage: Path, place: str) -> None:
+    if host.is_dir():
+        shutil.copytree(host, _folder(stage, place), symlinks=True, dirs_exist_ok=True)
+    else:
+        shutil.copy(host, _folder(stage, posixpath.dirname(place)) / posixpath.basename(place))
+
+
+def _move(source: Path, target: Path) -> None:
+    for each in sorted(source.iterdir()):
+        shutil.move(each, target / each.name)
