@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 # How often what lies between anchors is looked at again.
 _DEPTH = 6
+_BLOCK = 64 << 10
+_DIFFERING = re.compile(rb"[^\0](?:\0{0,7}[^\0])*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +70,13 @@ def align_parts(left: Sequence[bytes], right: Sequence[bytes], *, start: int) ->
 
 def differing_bytes(left: bytes, right: bytes) -> Iterator[Region]:
     """Yield the places at which two contents of one size differ; less than eight equal bytes do not part them."""
-    size = len(left)
-    mask = (int.from_bytes(left, "big") ^ int.from_bytes(right, "big")).to_bytes(size, "big")
-    for match in re.finditer(rb"[^\0](?:\0{0,7}[^\0])*", mask):
-        yield Region(match.start(), match.end(), match.start(), match.end())
+    for start in range(0, len(left), _BLOCK):
+        here, there = left[start : start + _BLOCK], right[start : start + _BLOCK]
+        if here != there:
+            mask = int.from_bytes(here, "big") ^ int.from_bytes(there, "big")
+            for match in _DIFFERING.finditer(mask.to_bytes(len(here), "big")):
+                first, last = start + match.start(), start + match.end()
+                yield Region(first, last, first, last)
 
 
 def _strip(left: Sequence[bytes], right: Sequence[bytes], region: Region) -> Region:
