@@ -151,7 +151,7 @@ def test_another_lock_is_named_with_its_packages(published: Published) -> None:
     [
         (
             {"requirements__txt": "flask\nclick\n"},
-            "it does not fit: imagebuilder/pip-install: requirements.txt has changed",
+            "it does not fit: pip-install: requirements.txt has changed",
         ),
         ({"imagebuilder__lock": ""}, "there is no imagebuilder.lock in "),
     ],

@@ -2,17 +2,19 @@
 
 import io
 import json
+import os
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from imagebuilder import archive, layout, reference
+from imagebuilder import archive, daemon, layout, reference
 from imagebuilder.registry.settings import RegistrySettings
 from imagebuilder.subject import open_named, open_subject
 from layers import canonical
 from layers.descriptor import INDEX, MANIFEST
+from layers.entry import file
 from layers.errors import BuildError, IntegrityError, RefusedError, UsageError
 from reproducibility.images import Subject
 from tests import images
@@ -67,14 +69,14 @@ def as_docker_saves(made: Made, **changed: bytes) -> bytes:
         "manifest.json": json.dumps(listed).encode(),
     }
     written = io.BytesIO()
-    with tarfile.open(fileobj=written, mode="w") as file:
+    with tarfile.open(fileobj=written, mode="w") as tar:
         for name, content in (files | changed).items():
             member = tarfile.TarInfo(name)
             member.size = len(content)
-            file.addfile(member, io.BytesIO(content))
+            tar.addfile(member, io.BytesIO(content))
         link = tarfile.TarInfo(f"{second}/layer.tar")
         link.type, link.linkname = tarfile.SYMTYPE, f"../{first}/second.tar"
-        file.addfile(link)
+        tar.addfile(link)
     return written.getvalue()
 
 
@@ -286,3 +288,36 @@ def test_what_is_not_there_is_said(registry: Registry, tmp_path: Path) -> None:
         with pytest.raises(BuildError) as caught:
             read(place, tmp_path)
         assert caught.value.code == code
+
+
+@pytest.mark.docker
+def test_a_real_docker_gives_what_it_was_given(tmp_path: Path, docker_environment: dict[str, str]) -> None:
+    twice = [file("greeting", b"hi\n")]
+    made = images.make(tmp_path / "store", twice, [file("other", b"ho\n")], twice)
+    tags = (reference.parse("subject"),)
+    daemon.load_docker(made.image, made.store, tags, environment=docker_environment)
+    subject = read("docker:subject", tmp_path, docker_environment)
+    assert subject.digest == made.image.config.digest.value
+    assert [layer.digest for layer in subject.images[0].layers] == [layer.diff_id.value for layer in made.image.layers]
+    by_id = f"docker:{made.image.config.digest.hex[:12]}"
+    assert read(by_id, tmp_path, docker_environment).digest == subject.digest
+    with pytest.raises(RefusedError) as caught:
+        read("docker:nothing", tmp_path, docker_environment)
+    assert caught.value.code == "IB810"
+
+
+@pytest.mark.tools
+@pytest.mark.root
+def test_a_real_podman_gives_what_it_was_given(tmp_path: Path) -> None:
+    storage = tmp_path / "storage.conf"
+    storage.write_text(f'[storage]\ndriver="vfs"\ngraphroot="{tmp_path}/root"\nrunroot="{tmp_path}/run"\n')
+    environment = {**os.environ, "CONTAINERS_STORAGE_CONF": str(storage), "TMPDIR": str(tmp_path)}
+    twice = [file("greeting", b"hi\n")]
+    made = images.make(tmp_path / "store", twice, [file("other", b"ho\n")], twice)
+    daemon.load_podman(made.image, made.store, (reference.parse("subject"),), environment=environment)
+    subject = read("podman:subject", tmp_path, environment)
+    assert subject.digest == made.image.config.digest.value
+    assert [layer.digest for layer in subject.images[0].layers] == [layer.diff_id.value for layer in made.image.layers]
+    with pytest.raises(RefusedError) as caught:
+        read("podman:nothing", tmp_path, environment)
+    assert caught.value.code == "IB810"
