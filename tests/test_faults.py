@@ -1,0 +1,141 @@
+"""Faults injected into builds, one for every cause: a check finds each, names its file, its cause and what is to blame.
+
+Three ways to inject them: build steps of an application, mistakes made in the builder, and pairs of images where no
+build could bring it about.
+"""
+
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reproducibility.causes import CAUSES
+from tests import faults, findings, world
+from tests.containers import imagebuilder
+from tests.faults import Fault
+from tests.faults.crafted import PAIRS, Pair
+from tests.findings import Findings
+from tests.world import World
+
+# What a mistake about documents or compression can depend on; bisecting over the rest would only take time.
+FEW = {"documents": "clock,hostname,cpus", "gzip_header": "clock,cpus"}
+NO_COMPILER = pytest.mark.skipif(not shutil.which("gcc"), reason="gcc is not installed")
+INJECTED = [
+    *(pytest.param("steps", fault, id=f"{fault.cause}-{fault.path}") for fault in faults.STEPS),
+    *(pytest.param("steps", fault, id=f"{fault.cause}-{fault.path}", marks=NO_COMPILER) for fault in faults.NATIVE),
+    *(
+        pytest.param(mistake, fault, id=f"{fault.cause}-{mistake}")
+        for mistake, made in faults.MISTAKES.items()
+        for fault in made
+    ),
+]
+SDIST = (
+    Fault("timestamp", "workspace/vendor/stamped/day.py", "clock"),
+    Fault("build-path", "workspace/vendor/stamped/place.py", "source"),
+    Fault("installer", "workspace/vendor/stamped-1.0.dist-info/direct_url.json", "source"),
+)
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Findings]:
+    """What checks say of an application with faulty build steps, and of faulty builders."""
+    return findings.once(tmp_path_factory, "faults", lambda folder: dict(_checks(folder)))
+
+
+def _checks(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    with world.running(folder) as around:
+        shutil.copytree(faults.APP, folder / "app")
+        shutil.copytree(faults.SDIST, folder / "stamped" / "sdist")
+        (folder / "stamped" / "main.py").write_text("")
+        yield "none", check(around, "app")
+        python = shlex.quote(sys.executable)
+        scripts = ["prepare.sh", *(["native.sh"] if shutil.which("gcc") else [])]
+        prepare = " && ".join(f"PYTHON={python} sh steps/{script}" for script in scripts)
+        yield "steps", check(around, "app", "--prepare", prepare, mistake="bytecode")
+        install = (
+            f"{python} -m pip install --quiet --no-index --no-build-isolation --no-compile --target vendor ./sdist"
+        )
+        yield "sdist", check(around, "stamped", "--prepare", install, "--vary", "source,temp,clock")
+        for mistake in faults.MISTAKES:
+            flags = ("--vary", FEW[mistake]) if mistake in FEW else ()
+            yield mistake, check(around, "app", *flags, mistake=mistake)
+
+
+def check(around: World, app: str, *flags: str, mistake: str = "") -> dict[str, Any]:
+    """Check an application, with the faulty builder if there is a mistake to make."""
+    program = [str(faults.BUILDER), mistake] if mistake else ["-m", "imagebuilder"]
+    done = subprocess.run(
+        [sys.executable, *program, "check", app, *flags, "--json"],
+        cwd=around.folder,
+        env={**around.environment, "TZ": "UTC", "LC_ALL": "C.UTF-8"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode in (0, 1), done.stderr
+    document: dict[str, Any] = json.loads(done.stdout)
+    assert document["same"] == (done.returncode == 0)
+    return document
+
+
+def test_without_a_fault_nothing_differs(found: Mapping[str, Findings]) -> None:
+    assert found["none"].document["same"]
+
+
+@pytest.mark.parametrize(("builds", "fault"), INJECTED)
+def test_an_injected_fault_is_found_explained_and_put_down_to_its_variation(
+    found: Mapping[str, Findings], builds: str, fault: Fault
+) -> None:
+    _skip_if_not_varied(found[builds], fault)
+    at_fault = {one.blamed for one in found[builds].at(fault.path) if one.cause == fault.cause and not one.follows}
+    assert at_fault == {(fault.blamed,)}, found[builds].at(fault.path)
+
+
+@pytest.mark.parametrize("fault", SDIST, ids=lambda fault: fault.cause)
+def test_an_sdist_that_embeds_time_or_path_is_found(found: Mapping[str, Findings], fault: Fault) -> None:
+    _skip_if_not_varied(found["sdist"], fault)
+    at_fault = [one for one in found["sdist"].at(fault.path) if not one.follows]
+    assert [(one.cause, one.blamed) for one in at_fault] == [(fault.cause, (fault.blamed,))]
+
+
+def test_the_record_of_an_sdist_follows_from_what_it_lists(found: Mapping[str, Findings]) -> None:
+    (record,) = found["sdist"].at("workspace/vendor/stamped-1.0.dist-info/RECORD")
+    assert (record.cause, record.follows) == ("record", True)
+
+
+@NO_COMPILER
+def test_the_path_in_a_library_of_an_sdist_is_found(found: Mapping[str, Findings]) -> None:
+    at_fault = {(one.cause, one.blamed) for one in found["sdist"].at("workspace/vendor/stamped/fast.so")}
+    assert ("elf-path", ("source",)) in at_fault
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.cause)
+def test_a_crafted_pair_of_images_is_explained(pair: Pair, tmp_path: Path) -> None:
+    left, right = pair.left.write(tmp_path / "left"), pair.right.write(tmp_path / "right")
+    done = imagebuilder("diff", left, right, "--json", environment={"IMAGEBUILDER_CACHE_DIR": str(tmp_path / "cache")})
+    assert done.returncode == 1, done.stderr
+    compared = Findings(json.loads(done.stdout))
+    assert pair.cause in {one.cause for one in compared.at(pair.path)}, compared.all
+
+
+def test_every_cause_has_its_fault() -> None:
+    injected = {fault.cause for made in (faults.STEPS, faults.NATIVE, *faults.MISTAKES.values()) for fault in made}
+    assert injected | {pair.cause for pair in PAIRS} == CAUSES.keys()
+
+
+def test_most_causes_are_brought_about_by_builds() -> None:
+    """The rest needs other inputs, or what no build does."""
+    injected = {fault.cause for made in (faults.STEPS, faults.NATIVE, *faults.MISTAKES.values()) for fault in made}
+    assert len(injected) >= 25
+
+
+def _skip_if_not_varied(checked: Findings, fault: Fault) -> None:
+    reason = checked.document["scenarios"]["not_varied"].get(fault.blamed)
+    if reason:
+        pytest.skip(f"{fault.blamed} is not varied here: {reason}")
