@@ -108,9 +108,9 @@ def _numbered(elf: Elf) -> Mapping[tuple[str, int], Section]:
 
 
 def _same(left: Section | None, right: Section | None) -> bool:
-    if left is None or right is None or left.size != right.size or left.content.size != right.content.size:
-        return False
-    return all(here == there for here, there in zip(left.content.chunks(), right.content.chunks(), strict=True))
+    return (
+        left is not None and right is not None and left.size == right.size and hexdump.same(left.content, right.content)
+    )
 
 
 def _lone_texts(left: Elf, right: Elf, changes: list[_Change]) -> _Texts:

@@ -36,6 +36,11 @@ def first_difference_of_files(left: Content, right: Content) -> int:
     return shorter
 
 
+def same(left: Content, right: Content) -> bool:
+    """Whether two contents are equal."""
+    return left.size == right.size and first_difference_of_files(left, right) == left.size
+
+
 def view(left: Content, right: Content, at: int) -> View:
     """Show the rows around position `at`."""
     start = max(at - _AROUND, 0) // _ROW * _ROW
