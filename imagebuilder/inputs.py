@@ -32,6 +32,7 @@ _OF_CAUSE: Mapping[str, InputName] = {
     "platform": "platform",
     "python-package": "lock",
 }
+_PACKAGES = ("interpreter", "os-package", "python-package")
 _LAUNCHERS = "cnb/process/"
 # What a file of the application can differ in because it is another one; times and owners are ours to write.
 _OF_SOURCE = ("presence", "kind", "mode", "link", "size", "content")
@@ -155,9 +156,12 @@ def _paths(differences: Sequence[Difference], below: str) -> str:
 
 
 def _values(differences: Sequence[Difference]) -> str:
-    return _listed(
-        [f"{one.path or one.layer}: {one.left or 'nothing'} -> {one.right or 'nothing'}" for one in differences]
-    )
+    return _listed([f"{_name(one)}: {one.left or 'nothing'} -> {one.right or 'nothing'}" for one in differences])
+
+
+def _name(difference: Difference) -> str:
+    """Return the name of a package, which its difference notes, or of what else differs."""
+    return (difference.note if difference.cause in _PACKAGES else "") or difference.path or difference.layer
 
 
 def _listed(found: Sequence[str]) -> str:
