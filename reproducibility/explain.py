@@ -131,9 +131,14 @@ def _by_content(path: str, left: Content, right: Content, *, known: Known, views
 def _by_text(path: str, left: bytes, right: bytes, *, known: Known) -> tuple[Finding, Callable[[], View]]:
     """Return why two texts differ, and what shows them."""
     found = records.finding(path, left, right, known=known)
-    if found is None and (documents := structured.parse(path, left, right)):
-        return structured.finding(documents, known=known), partial(structured.view, documents)
-    return found or text.finding(left, right, known=known), partial(text.view, left, right)
+    if found is None:
+        documents = structured.parse(path, left, right)
+        if documents and documents.fields:
+            return structured.finding(documents, known=known), partial(structured.view, documents)
+        found = text.finding(left, right, known=known)
+        if documents and not found.cause:
+            found = Finding("set-order", note="equal values, in another order or with other spaces")
+    return found, partial(text.view, left, right)
 
 
 def _hex_view(left: Content, right: Content) -> View:

@@ -46,6 +46,7 @@ WORD = re.compile(rb"(?<![\w\x80-\xff])[A-Za-z\x80-\xff]{2,12}(?![\w\x80-\xff])"
 
 _CLOCK_PARTS = re.compile(rb"(\d{1,2}):(\d\d):(\d\d)")
 _ZONE_PART = re.compile(rb"(?<=\d)\s?%b(?=\s+\d{4}$|$)" % _ZONE)
+_STRING = re.compile(rb"[\x20-\x7e]{4,}")
 _ENGLISH = re.compile(rb"%b|%b" % (_WEEKDAY, _MONTH))
 # How days and months begin in the languages that hosts are most often set to besides English.
 _TRANSLATED = re.compile(
@@ -91,8 +92,10 @@ def binary(left: bytes, right: bytes, region: Region) -> tuple[int, int] | None:
     for form, unit in (("<I", 1), (">I", 1), ("<Q", 10**3), ("<Q", 10**6), ("<Q", 10**9), (">Q", 10**9), ("<HH", 0)):
         size = struct.calcsize(form)
         for back in range(size - (region.left_end - region.left) + 1):
-            here = _moment(form, unit, left, region.left - back)
-            there = _moment(form, unit, right, region.right - back)
+            place = region.left - back
+            here, there = _moment(form, unit, left, place), _moment(form, unit, right, region.right - back)
+            if _is_text(left, place, size) or _is_text(right, region.right - back, size):
+                continue
             if _EARLIEST <= here <= _LATEST and _EARLIEST <= there <= _LATEST and abs(here - there) < _APART:
                 return here, there
     return None
@@ -111,6 +114,11 @@ def _moment(form: str, unit: int, content: bytes, place: int) -> int:
         return 0
     # Near enough: all months have 30 days here.
     return (1980 - 1970 + (day >> 9)) * _YEAR + (month * 30 + (day & 31)) * _DAY + hour * 3600 + minute * 60
+
+
+def _is_text(content: bytes, place: int, size: int) -> bool:
+    """Whether a byte of a number belongs to a string: letters as numbers look like times of today."""
+    return _STRING.search(content, max(place - 3, 0), place + size + 3) is not None
 
 
 def _same_moment(left: bytes, right: bytes) -> bool:

@@ -22,7 +22,6 @@ _SYSTEM = re.compile(rb"/(?:usr|bin|sbin|lib\w*|etc|var|dev|proc|sys|run)/")
 _HOME = re.compile(rb"(?:/home/[^/]+|/Users/[^/]+|/root)(?:/\..*)?")
 _HASH_BEFORE = re.compile(rb"(?i)(?:sha\d*|md5|hash|digest|checksum|integrity|etag|blake2\w?)[\"'\s:=-]{0,4}$")
 _HOST_BEFORE = re.compile(rb"(?i)(?:\bhost[_ -]?name|\bnodename|\bbuild[_ -]?host|@|\bon host)\b[\"'\s:=]{0,5}$|@$")
-_NAME_BEFORE = re.compile(rb"(?:^|[\s;\"'])([A-Z][A-Z_]+)[\"']?\s?[=:]\s?[\"']?[^\s=;]*$")
 
 # Variables that describe the host of a build, whoever prints them. Not PATH: that is set on purpose as often.
 _VARIABLES = {
@@ -59,8 +58,9 @@ def _means(cause: str) -> Callable[[Match, Match, Known], str]:
 
 
 def _variable(left: Match, right: Match, _known: Known) -> str:
-    names = [_NAME_BEFORE.search(match.string[: match.start()]) for match in (left, right)]
-    name = names[0][1] if names[0] and names[1] and names[0][1] == names[1][1] else b""
+    name = left[1]
+    if name != right[1]:
+        return ""
     by_start = (cause for start, cause in _VARIABLES_BY_START.items() if name.startswith(start))
     return _VARIABLES.get(name) or next(by_start, "")
 
@@ -106,7 +106,7 @@ def _locale(left: Match, right: Match, _known: Known) -> str:
 
 
 FORMS = (
-    Form(re.compile(rb"[^\s\"';,]+"), _variable),
+    Form(re.compile(rb"(?<![A-Za-z0-9_])([A-Z][A-Z_]+)[\"']?\s?[=:]\s?[\"']?[^\s\"';,]*"), _variable),
     Form(re.compile(rb"(?<![\w-])[A-Za-z0-9][\w.-]*"), _host),
     Form(calendars.NUMERIC_DATE, calendars.date),
     Form(calendars.WORDED_DATE, calendars.date),

@@ -26,10 +26,8 @@ _POSITION = re.compile(r"\[\d+\]")
 
 @dataclass(frozen=True, slots=True)
 class Documents:
-    """Two documents of one file, and the fields in which they differ."""
+    """Two documents of one file: the fields in which they differ, none if only the way they are written does."""
 
-    left: Mapping[str, Json]
-    right: Mapping[str, Json]
     fields: tuple[Field, ...]
 
 
@@ -38,13 +36,11 @@ def parse(path: str, left: bytes, right: bytes) -> Documents | None:
     here, there = _document(path, left), _document(path, right)
     if here is None or there is None:
         return None
-    return Documents(here, there, tuple(islice(fields.differing(here, there), _FIELDS_MAX)))
+    return Documents(tuple(islice(fields.differing(here, there), _FIELDS_MAX)))
 
 
 def finding(documents: Documents, *, known: Known) -> Finding:
-    """Tell why two documents differ whose bytes do, by more than the ends of their lines."""
-    if not documents.fields:
-        return Finding("set-order", note="equal values, in another order or with other spaces")
+    """Tell why two documents differ in their fields."""
     reordered = _reordered(documents.fields)
     return traces.weigh(
         [

@@ -94,9 +94,10 @@ def traces_at(left: bytes, right: bytes, regions: Iterable[Region], *, known: Kn
 
 def is_reordered(left: bytes, right: bytes) -> bool:
     """Whether two pieces have the same parts in another order."""
-    if left == right or abs(len(left) - len(right)) > 2:
+    if abs(len(left) - len(right)) > 2:
         return False
-    return sorted(filter(None, _BETWEEN_PARTS.split(left))) == sorted(filter(None, _BETWEEN_PARTS.split(right)))
+    here, there = (list(filter(None, _BETWEEN_PARTS.split(piece))) for piece in (left, right))
+    return here != there and sorted(here) == sorted(there)
 
 
 def weigh(places: Sequence[tuple[str, Trace | None]]) -> Finding:
