@@ -71,6 +71,9 @@ class Blobs(Protocol):
 class Place(Blobs, Protocol):
     """A layout on disk, or the one in an archive."""
 
+    def has(self, blob: Descriptor) -> bool:
+        """Say whether a blob is there; engines save an index without the images that they do not have."""
+
     def file(self, name: str) -> bytes:
         """Return a small file beside the blobs; empty if it is missing."""
 
@@ -243,6 +246,9 @@ class _Layout:
 
     folder: Path
 
+    def has(self, blob: Descriptor) -> bool:
+        return BlobStore(self.folder).has(blob.digest)
+
     def file(self, name: str) -> bytes:
         try:
             with (self.folder / name).open("rb") as file:
@@ -264,6 +270,10 @@ class Archive:
     """The files in an archive by path, also under the names of links: those of a layout, or what an engine saved."""
 
     members: Mapping[str, Stored]
+
+    def has(self, blob: Descriptor) -> bool:
+        """Say whether a blob of the layout is there."""
+        return f"blobs/sha256/{blob.digest.hex}" in self.members
 
     def file(self, name: str) -> bytes:
         """Return a small file; empty if it is missing."""

@@ -93,14 +93,18 @@ def _local(text: str, place: str) -> Named:
         return Named(text, subject.digest, subject.media_type, lambda: subject)
     root = image.find(opened, name, text)
     image.document(opened, root, "manifest")  # that a folder says it has an image is no proof
-    return Named(text, root.digest.value, root.media_type, partial(_read, text, opened, root))
+    return Named(text, root.digest.value, root.media_type, partial(_read, text, opened, root, opened.has))
 
 
-def _read(text: str, place: Blobs, root: Descriptor) -> Subject:
+def _read(
+    text: str, place: Blobs, root: Descriptor, is_there: Callable[[Descriptor], bool] = lambda _child: True
+) -> Subject:
     if root.media_type in MANIFESTS:
         single = _image(text, place, root)
         return Subject(text, root.digest.value, root.media_type, {}, (single,))
-    children = _children(place, root)
+    children = [child for child in _children(place, root) if is_there(child)]
+    if not children:
+        raise malformed(f"{root.digest} names no image that is there")
     index = image.document(place, root, "index")
     with ThreadPoolExecutor(_REQUESTS) as pool:
         images = tuple(pool.map(partial(_image, text, place), children))

@@ -143,14 +143,29 @@ def test_of_an_index_the_images_are_read_and_attestations_are_not(
     assert subject.index == json.loads(content)
 
 
+@pytest.mark.parametrize("kind", ["layout", "archive"])
+def test_of_an_index_only_the_images_are_read_that_an_engine_saved(made: Made, tmp_path: Path, kind: str) -> None:
+    missing = made.image.manifest.to_json() | {"digest": f"sha256:{7:064x}"}
+    described = made.store.write(INDEX, [index_of(missing, made.image.manifest.to_json())])
+    (tmp_path / "store" / "index.json").write_bytes(canonical.encode(layout.index([described.to_json()])))
+    if kind == "archive":
+        with tarfile.open(tmp_path / "store.tar", "w") as tar:
+            tar.add(tmp_path / "store", "")
+    subject = read(f"{tmp_path}/store{'.tar' if kind == 'archive' else ''}", tmp_path)
+    assert subject.digest == described.digest.value
+    assert [image.manifest_digest for image in subject.images] == [made.image.manifest.digest.value]
+
+
 @pytest.mark.parametrize(
     "manifests",
     [
+        [],
+        [{"mediaType": MANIFEST, "digest": f"sha256:{7:064x}", "size": 1}],
         [{"mediaType": MANIFEST, "digest": f"sha256:{number:064x}", "size": 1} for number in range(201)],
         [{"mediaType": MANIFEST, "digest": 7, "size": 1}],
         [7],
     ],
-    ids=["too many", "no digest", "no object"],
+    ids=["none", "none there", "too many", "no digest", "no object"],
 )
 def test_an_index_that_no_image_can_have_is_refused(made: Made, tmp_path: Path, manifests: list[object]) -> None:
     content = index_of(*manifests)
