@@ -124,6 +124,10 @@ def audit(chosen: Chosen, console: Console) -> int:
 
 def inspect(chosen: Chosen, console: Console) -> int:
     """Show what is in an image."""
+    if chosen.values.text("html"):
+        from imagebuilder import inspecting
+
+        return inspecting.inspect(chosen, console)
     from imagebuilder import image, reference, remote, report
 
     if image.is_local(chosen.argument):

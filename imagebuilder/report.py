@@ -140,7 +140,7 @@ def _cell(key: str, value: Json) -> str:
 
 
 def _scalar(key: str, value: Json) -> str:
-    if key in ("size", "freed") and isinstance(value, int):
+    if key.endswith(("size", "freed")) and isinstance(value, int):
         return text.size(value)
     if isinstance(value, bool):
         return "yes" if value else "no"

@@ -116,9 +116,9 @@
   }
 
   function rowClass(row) {
-    const cause = column[data.explained] && data.explanations[textOf(column[data.explained], row)];
+    const colour = data.colours[textOf(column[data.coloured], row)];
     const follows = column.follows && textOf(column.follows, row) ? " follows" : "";
-    return `${cause ? `k-${cause.group}` : ""}${follows}`;
+    return `${colour ? `k-${colour}` : ""}${follows}`;
   }
 
   function pathOf(text) {
@@ -171,7 +171,7 @@
       const text = textOf(one, row);
       if (text === "" || one.name === "path") continue;
       const value = make("dd", {}, text);
-      const explained = one.name === data.explained && data.explanations[text];
+      const explained = one.name === data.coloured && data.explanations[text];
       if (explained) value.replaceChildren(make("b", {}, explained.title), ` ${text}`, make("br"), explained.remedy);
       facts.append(make("div", {}, make("dt", {}, one.title), value));
     }

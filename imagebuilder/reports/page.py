@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from imagebuilder import text
 from imagebuilder.display import json_line
 from imagebuilder.reports.markup import Html, element, escape, join
 from layers.canonical import Json
@@ -18,7 +17,7 @@ _FOLDER = Path(__file__).parent
 
 
 def page(title: str, body: Html, rows: Json) -> bytes:
-    """Write a page; `rows` is what the script shows on demand, its texts already escaped by `shown`."""
+    """Write a page; `rows` is what the script shows on demand, its texts printable already."""
     style = (_FOLDER / "page.css").read_text("utf-8")
     script = (_FOLDER / "page.js").read_text("utf-8")
     policy = (
@@ -48,11 +47,6 @@ def page(title: str, body: Html, rows: Json) -> bytes:
     return written.source.encode("utf-8", "backslashreplace")
 
 
-def shown(value: str) -> str:
-    """Make a text of an image harmless for the block of rows; its tabs stay."""
-    return "\t".join(map(text.printable, value.split("\t")))
-
-
 @dataclass(frozen=True, slots=True)
 class Panel:
     """A part of a page that can be linked to."""
@@ -78,6 +72,16 @@ def contents(panels: Sequence[Panel]) -> Html | None:
     """Link to the panels."""
     links = (element("a", panel.title, href=f"#{panel.name}") for panel in panels)
     return element("nav", links, aria_label="Contents") if len(panels) > 1 else None
+
+
+def heads(names: Sequence[str], *, numbers: int = 0) -> Html:
+    """Make the head of a table, the last columns of which are numbers."""
+    first = len(names) - numbers
+    cells = (
+        element("th", name, scope="col", class_="number" if place >= first else None)
+        for place, name in enumerate(names)
+    )
+    return element("thead", element("tr", cells))
 
 
 def _source(content: str) -> str:

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from imagebuilder import text
-from imagebuilder.audit import Audit
+from imagebuilder.audit import Audit, AuditedInput
 from imagebuilder.reports import findings, rows, strip, treemap
-from imagebuilder.reports.findings import Findings, FoundCause, FoundLayer
+from imagebuilder.reports.findings import Findings, FoundCause, FoundLayer, State
 from imagebuilder.reports.markup import Html, element, join
-from imagebuilder.reports.page import Panel, contents, page
+from imagebuilder.reports.page import Panel, contents, heads, page
+from imagebuilder.reports.strip import Segment
 from imagebuilder.reports.treemap import Leaf
 from reproducibility.causes import CAUSES
 from reproducibility.check import Verdict
@@ -24,6 +25,15 @@ _VERDICTS = {
     ("check", False): "The builds differ",
     ("audit", True): "The published image is what its source gives",
     ("audit", False): "The published image is not what its source gives",
+}
+
+
+_CLASSES: dict[State, str] = {
+    "same": "s-same",
+    "compression": "s-compression",
+    "changed": "s-changed",
+    "only left": "s-only",
+    "only right": "s-only",
 }
 
 
@@ -127,10 +137,13 @@ def _layers(found: Findings) -> Iterator[Panel]:
             continue
         title = f"Layers of {image.left.platform}" if len(found.comparison.images) > 1 else "Layers"
         body = element("tbody", (_layer(layer) for layer in layers))
-        heads = ("layer", "state", *found.names, "differences")
-        table = element("table", _heads(heads, numbers=3), body, class_="layers")
-        drawn = element("div", strip.svg(layers, found.names), class_="wide")
-        yield Panel(f"layers-{number}" if number else "layers", title, join(drawn, table))
+        names = ("layer", "state", *found.names, "differences")
+        table = element("table", heads(names, numbers=3), body, class_="layers")
+        segments = [
+            Segment(one.pair.label, one.state, (one.left_size, one.right_size), _CLASSES[one.state]) for one in layers
+        ]
+        drawn = join(strip.html(segments, found.names), element("div", table, class_="wide"))
+        yield Panel(f"layers-{number}" if number else "layers", title, drawn)
 
 
 def _layer(one: FoundLayer) -> Html:
@@ -139,20 +152,10 @@ def _layer(one: FoundLayer) -> Html:
     return element(
         "tr",
         element("td", one.pair.label, class_="path"),
-        element("td", element("span", one.state, class_=f"state {strip.CLASSES[one.state]}")),
+        element("td", element("span", one.state, class_=f"state {_CLASSES[one.state]}")),
         (element("td", size, class_="number") for size in sizes),
         element("td", link if one.count else None, class_="number"),
     )
-
-
-def _heads(names: Iterable[str], *, numbers: int = 0) -> Html:
-    listed = list(names)
-    first = len(listed) - numbers
-    cells = (
-        element("th", name, scope="col", class_="number" if place >= first else None)
-        for place, name in enumerate(listed)
-    )
-    return element("thead", element("tr", cells))
 
 
 def _map(leaves: list[Leaf]) -> Panel:
@@ -175,7 +178,7 @@ def _leaf(one: Difference) -> Leaf:
 
 def _differences(found: Findings, listed: list[tuple[str, Difference]], total: int) -> Panel:
     check = found.command == "check"
-    heads = ("where", "what", *found.names, "cause", *(("because of",) if check else ()))
+    names = ("where", "what", *found.names, "cause", *(("because of",) if check else ()))
     body = element("tbody", (_difference(one, blamed=check) for _, one in islice(listed, _STATIC)))
     left_out = f"The first {_STATIC} of {total:,}; the others need JavaScript." if total > _STATIC else None
     cut = f"{total - len(listed):,} more are in the document of --json only." if total > len(listed) else None
@@ -185,9 +188,9 @@ def _differences(found: Findings, listed: list[tuple[str, Difference]], total: i
         join(
             element(
                 "div",
-                element("table", _heads(heads), body, class_="differences"),
+                element("table", heads(names), body, class_="differences"),
                 element("p", left_out, class_="note") if left_out else None,
-                class_="static",
+                class_="static wide",
             ),
             element("div", class_="interactive", id="browser"),
             element("p", cut, class_="note") if cut else None,
@@ -210,12 +213,8 @@ def _difference(one: Difference, *, blamed: bool) -> Html:
 
 def _scenarios(verdict: Verdict) -> Panel:
     varied = dict.fromkeys(name for built in verdict.builds for name in built.varied)
-    heads = (
-        "variation",
-        "plain build",
-        *(f"build {number}" for number in range(1, len(verdict.builds))),
-        "differences",
-    )
+    further = (f"build {number}" for number in range(1, len(verdict.builds)))
+    names = ("variation", "plain build", *further, "differences")
     lines = [
         element(
             "tr",
@@ -231,7 +230,7 @@ def _scenarios(verdict: Verdict) -> Panel:
         (element("td", element("code", built.subject.digest[:19]), class_="value") for built in verdict.builds),
         element("td"),
     )
-    table = element("table", _heads(heads, numbers=1), element("tbody", lines, digests), class_="scenarios")
+    table = element("table", heads(names, numbers=1), element("tbody", lines, digests), class_="scenarios")
     reasons = [element("div", element("dt", name), element("dd", why)) for name, why in verdict.not_varied.items()]
     not_varied = (element("h3", "Not varied", class_="apart"), element("dl", reasons, class_="facts"))
     return Panel("scenarios", "Variations", join(element("div", table, class_="wide"), not_varied if reasons else None))
@@ -244,33 +243,28 @@ def _blamed(verdict: Verdict, name: str) -> Html | None:
 
 
 def _inputs(audit: Audit) -> Panel:
+    head = heads(("input", "", "in the image", "here", ""))
     tables = [
         join(
             element("h3", image.platform, class_="apart") if len(audit.images) > 1 else None,
-            element(
-                "table",
-                _heads(("input", "", "in the image", "here", "")),
-                element(
-                    "tbody",
-                    (
-                        element(
-                            "tr",
-                            element("td", one.name),
-                            element("td", "=" if one.same else "≠", class_="same" if one.same else "differs"),
-                            element("td", one.expected, class_="value"),
-                            element("td", one.found, class_="value"),
-                            element("td", one.detail),
-                        )
-                        for one in image.inputs
-                    ),
-                ),
-                class_="inputs",
-            ),
+            element("table", head, element("tbody", map(_input, image.inputs)), class_="inputs"),
         )
         for image in audit.images
     ]
     note = f"Not audited, because the lock knows nothing of it: {', '.join(audit.not_audited)}"
-    return Panel("inputs", "Inputs", join(tables, element("p", note, class_="note") if audit.not_audited else None))
+    left_out = element("p", note, class_="note") if audit.not_audited else None
+    return Panel("inputs", "Inputs", join(element("div", tables, class_="wide"), left_out))
+
+
+def _input(one: AuditedInput) -> Html:
+    return element(
+        "tr",
+        element("td", one.name),
+        element("td", "=" if one.same else "≠", class_="same" if one.same else "differs"),
+        element("td", one.expected, class_="value"),
+        element("td", one.found, class_="value"),
+        element("td", one.detail),
+    )
 
 
 def _foot(found: Findings) -> Html:

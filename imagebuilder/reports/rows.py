@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
+from imagebuilder import text
 from imagebuilder.reports.findings import Findings
-from imagebuilder.reports.page import shown
 from layers.canonical import Json
 from reproducibility.causes import CAUSES
 from reproducibility.difference import Difference
@@ -42,14 +42,13 @@ def rows(found: Findings, differences: list[tuple[str, Difference]]) -> dict[str
             column("platform", "platform", (platform for platform, _ in differences), choice=True),
             column("follows", "consequence", ("yes" if one.follows else "" for one in listed), choice=True, empty="no"),
         ),
-        "explained": "cause",
+        "coloured": "cause",
+        "colours": {key: cause.group for key, cause in CAUSES.items() if key in named},
         "explanations": {
-            key: {"title": cause.title, "remedy": cause.remedy, "group": cause.group}
-            for key, cause in CAUSES.items()
-            if key in named
+            key: {"title": cause.title, "remedy": cause.remedy} for key, cause in CAUSES.items() if key in named
         },
         "views": {
-            str(number): {"kind": one.view.kind, "lines": [shown(line) for line in one.view.lines]}
+            str(number): {"kind": one.view.kind, "lines": [_line(line) for line in one.view.lines]}
             for number, one in enumerate(listed)
             if one.view
         },
@@ -76,10 +75,23 @@ def column(
     return {
         "name": name,
         "title": title,
-        "texts": [shown(value) for value in places],
+        "texts": [text.printable(value) for value in places],
         "rows": numbers,
         "listed": listed,
         "filter": choice,
         "several": several,
         "empty": empty,
     }
+
+
+def sizes(name: str, title: str, values: Iterable[int]) -> dict[str, Json]:
+    """Write a column of sizes in bytes, which is listed."""
+    places: dict[int, int] = {}
+    numbers = [places.setdefault(value, len(places)) for value in values]
+    written = column(name, title, (), listed=True)
+    return {**written, "texts": [text.size(value) for value in places], "rows": numbers, "numbers": list(places)}
+
+
+def _line(line: str) -> str:
+    """Make a line harmless, but leave its tabs."""
+    return "\t".join(map(text.printable, line.split("\t")))

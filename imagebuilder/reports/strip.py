@@ -1,55 +1,62 @@
-"""The strip of layers: both images as bars, their layers as wide as they are large, coloured by how far they agree."""
+"""Strips: the layers of images as bars, as wide as they are large, coloured by a class of the style sheet."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from imagebuilder import text
-from imagebuilder.reports.findings import FoundLayer, State
 from imagebuilder.reports.markup import Html, element
 
-CLASSES: dict[State, str] = {
-    "same": "s-same",
-    "compression": "s-compression",
-    "changed": "s-changed",
-    "only left": "s-only",
-    "only right": "s-only",
-}
-_WIDTH, _LEFT = 1200.0, 90.0
-_HEIGHT, _GAP = 26.0, 4.0
-_NARROWEST = 10.0
+_WIDTH, _HEIGHT = 1000.0, 10.0  # stretched to what there is
+_NARROWEST = 9.0
 
 
-def svg(layers: Sequence[FoundLayer], names: tuple[str, str]) -> Html:
-    """Draw the strip."""
-    label = ", ".join(f"{one.pair.label}: {one.state}" for one in layers[:20])
-    drawn = (_row(layers, name, side) for side, name in enumerate(names))
-    height = 2 * _HEIGHT + _GAP
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A layer, by its label: what is said of it, its size in each row (None: it is not there), and its class."""
+
+    label: str
+    said: str
+    sizes: tuple[int | None, ...]
+    class_: str
+
+
+def html(segments: Sequence[Segment], names: Sequence[str]) -> Html:
+    """Draw a strip; its rows have these names."""
+    rows = ((element("span", name, aria_hidden="true"), _row(segments, row, name)) for row, name in enumerate(names))
+    return element("div", rows, class_="strips")
+
+
+def _row(segments: Sequence[Segment], row: int, name: str) -> Html:
+    said = ", ".join(f"{one.label}: {one.said}" for one in segments[:20])
     return element(
-        "svg", drawn, viewBox=f"0 0 {_WIDTH:g} {height:g}", role="img", aria_label=f"Layers: {label}", class_="strip"
+        "svg",
+        _drawn(segments, row),
+        viewBox=f"0 0 {_WIDTH:g} {_HEIGHT:g}",
+        preserveAspectRatio="none",
+        role="img",
+        aria_label=f"Layers, {name}: {said}",
     )
 
 
-def _row(layers: Sequence[FoundLayer], name: str, side: int) -> Iterator[Html]:
-    y = side * (_HEIGHT + _GAP)
-    yield element("text", name, x=0, y=y + 17)
-    x = _LEFT
-    for one, width in zip(layers, _widths(layers), strict=True):
-        size = one.right_size if side else one.left_size
-        shown = "s-none" if size is None else CLASSES[one.state]
-        described = f"{one.pair.label}: {one.state}" + ("" if size is None else f", {text.size(size)}")
+def _drawn(segments: Sequence[Segment], row: int) -> Iterator[Html]:
+    x = 0.0
+    for one, width in zip(segments, _widths(segments), strict=True):
+        size = one.sizes[row]
+        described = f"{one.label}: {one.said}" + ("" if size is None else f", {text.size(size)}")
         yield element(
             "g",
             element("title", described),
-            element("rect", x=round(x, 1), y=y, width=round(max(width - 2, 1.0), 1), height=_HEIGHT, rx=3),
-            class_=shown,
+            element("rect", x=round(x, 1), y=0, width=round(max(width - 2, 0.5), 1), height=_HEIGHT),
+            class_="s-none" if size is None else one.class_,
             data_filter="layer",
-            data_value=one.pair.label,
+            data_value=one.label,
         )
         x += width
 
 
-def _widths(layers: Sequence[FoundLayer]) -> list[float]:
+def _widths(segments: Sequence[Segment]) -> list[float]:
     """Share the width out by size, so that the smallest can still be seen."""
-    sizes = [max(one.left_size or 0, one.right_size or 0, 1) for one in layers]
-    narrowest = min(_NARROWEST, (_WIDTH - _LEFT) / len(layers) / 2)
-    rest = _WIDTH - _LEFT - narrowest * len(layers)
+    sizes = [max(size or 1 for size in one.sizes) for one in segments]
+    narrowest = min(_NARROWEST, _WIDTH / len(segments) / 2)
+    rest = _WIDTH - narrowest * len(segments)
     return [narrowest + rest * size / sum(sizes) for size in sizes]

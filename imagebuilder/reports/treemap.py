@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from imagebuilder import text
 from imagebuilder.reports.markup import Html, element
 
-_WIDTH, _HEIGHT = 1200.0, 600.0
-_SMALLEST = 480.0  # area of a rectangle; there can be 1,500 of them
+_WIDTH, _HEIGHT = 1200.0, 480.0
+_SMALLEST = 384.0  # area of a rectangle; there can be 1,500 of them
 _HEADER = 18.0
 _GROUP = (54.0, 44.0)  # a rectangle that is smaller does not show what is in it
 _GAP = 2.0
