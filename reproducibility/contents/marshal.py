@@ -33,6 +33,8 @@ _LAYOUT_3_11 = (
     "localsplusnames", "localspluskinds", "filename", "name", "qualname", "firstlineno", "linetable", "exceptiontable",
 )  # fmt: skip
 
+_DAMAGED = (IndexError, KeyError, ValueError, struct.error)
+
 # What an object is: its kind, and its bytes, its parts by number, or nothing.
 Key = tuple[str, bytes | tuple[int, ...]]
 
@@ -87,12 +89,26 @@ class Code:
 
 def read(content: bytes, version: tuple[int, int], objects: Objects) -> Tree | None:
     """Read one object of a Python of this version; None if the bytes are damaged or beyond all reason."""
-    reader = _Reader(content, _LAYOUT_3_11 if version >= (3, 11) else _LAYOUT_3_8, objects)
+    reader = _Reader(content, _layout(version), objects)
     try:
         root = reader.read(0)
-    except (IndexError, KeyError, ValueError, struct.error):
+    except _DAMAGED:
         return None
     return Tree(root, reader.layout, reader.set_orders) if reader.position == len(content) else None
+
+
+def first_filename(content: bytes, version: tuple[int, int]) -> tuple[int, int] | None:
+    """Return where the file name of the first complete code object lies; None if there is none.
+
+    All others usually refer back to it, so that nothing behind it need be read to tell files apart that differ in it.
+    """
+    try:
+        _FilenameReader(content, _layout(version), Objects()).read(0)
+    except _Found as found:
+        return found.start, found.end
+    except _DAMAGED:
+        pass
+    return None
 
 
 def codes(tree: Tree, objects: Objects) -> Mapping[str, Code]:
@@ -145,6 +161,10 @@ def _without_code(constants: int, objects: Objects) -> int:
     place = objects.number("nested", b"")
     parts = (place if objects.key(part)[0] == "code" else part for part in objects.parts(constants))
     return objects.number("tuple", tuple(parts))
+
+
+def _layout(version: tuple[int, int]) -> tuple[str, ...]:
+    return _LAYOUT_3_11 if version >= (3, 11) else _LAYOUT_3_8
 
 
 @dataclass(slots=True)
@@ -229,10 +249,27 @@ class _Reader:
         return self.objects.number("int", value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True))
 
     def code(self, depth: int) -> int:
-        return self.objects.number(
-            "code",
-            tuple([self.integer(self.long()) if name in _NUMBERS else self.read(depth + 1) for name in self.layout]),
-        )
+        return self.objects.number("code", tuple([self.field(name, depth) for name in self.layout]))
+
+    def field(self, name: str, depth: int) -> int:
+        return self.integer(self.long()) if name in _NUMBERS else self.read(depth + 1)
+
+
+class _Found(Exception):
+    def __init__(self, start: int, end: int) -> None:
+        self.start = start
+        self.end = end
+
+
+class _FilenameReader(_Reader):
+    """Reads up to the first file name."""
+
+    def code(self, depth: int) -> int:
+        for name in self.layout[: self.layout.index("filename")]:
+            self.field(name, depth)
+        start = self.position
+        self.read(depth + 1)
+        raise _Found(start, self.position)
 
 
 def _plain(kind: str, size: int) -> Callable[[_Reader, int], int]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from reproducibility.content import Content
 from reproducibility.contents import marshal, table
-from reproducibility.contents.marshal import Code, Objects, Tree
+from reproducibility.contents.marshal import Code, Objects
 from reproducibility.difference import Difference, Known
 
 # Ten times the largest of the standard library.
@@ -87,9 +87,9 @@ def differences(
     here, there = _read(left), _read(right)
     if here is None or there is None:
         return None
-    code = _Code(here, there)
-    found = {one.cause: one for one in (*_in_header(here, there), *code.findings())}
-    view = table.view((*_header_rows(here, there), *code.rows())) if views else None
+    in_code, changes = _in_code(here, there)
+    found = {one.cause: one for one in (*_in_header(here, there), *in_code)}
+    view = table.view((*_header_rows(here, there), *_code_rows(in_code, changes))) if views else None
     return tuple(
         Difference(
             "file", path, "content", *table.short(one.left, one.right), one.cause,
@@ -137,94 +137,95 @@ def _header_rows(left: _Bytecode, right: _Bytecode) -> Iterator[tuple[str, str, 
     yield "size of the source", _count(left.source_size), _count(right.source_size)
 
 
+def _code_rows(found: list[_Finding], changes: list[_Change]) -> Iterator[tuple[str, str, str]]:
+    for one in found:
+        if one.cause == "pyc-path":
+            yield one.note, one.left, one.right
+    for change in changes[:_ROWS_MAX]:
+        yield f"{change.name} ({change.what})", change.left, change.right
+
+
 def _count(size: int | None) -> str:
     return "" if size is None else str(size)
 
 
-class _Code:
-    """The code of two files; it is read only where its bytes differ and one Python wrote both."""
+def _in_code(left: _Bytecode, right: _Bytecode) -> tuple[list[_Finding], list[_Change]]:
+    """Compare code that differs in its bytes; return why, and the code objects that are not the same."""
+    if left.magic != right.magic or left.code == right.code:
+        return [], []
+    paths = _only_paths(left, right)
+    if paths is not None:
+        return [_Finding("pyc-path", *paths, "co_filename")], []
+    sizes = (f"{len(left.code)} bytes", f"{len(right.code)} bytes")
+    objects = Objects()
+    here, there = (marshal.read(one.code, one.version, objects) for one in (left, right))
+    if here is None or there is None:
+        return [_Finding("pyc-code", *sizes, "its code cannot be read")], []
+    if here.root != there.root:
+        return _in_modules(marshal.codes(here, objects), marshal.codes(there, objects), objects, sizes)
+    if here.set_orders != there.set_orders:
+        return [_Finding("set-order", *sizes, "equal code, sets in another order")], []
+    return [_Finding("pyc-refs", *sizes, "equal code, written with other references")], []
 
-    def __init__(self, left: _Bytecode, right: _Bytecode) -> None:
-        self._left, self._right = left.code, right.code
-        self._objects = Objects()
-        self._trees: tuple[Tree | None, Tree | None] = (None, None)
-        self._codes: tuple[Mapping[str, Code], Mapping[str, Code]] = ({}, {})
-        self.differs = left.magic == right.magic and left.code != right.code
-        if self.differs:
-            here = marshal.read(left.code, left.version, self._objects)
-            there = marshal.read(right.code, right.version, self._objects)
-            self._trees = (here, there)
-            if here and there and here.root != there.root:
-                self._codes = (marshal.codes(here, self._objects), marshal.codes(there, self._objects))
-        self._paths = self._compare_paths()
-        self._changes = self._compare_codes()
 
-    def findings(self) -> Iterator[_Finding]:
-        """Yield why the code differs."""
-        here, there = self._trees
-        if not self.differs:
-            return
-        if here is None or there is None:
-            yield _Finding("pyc-code", *self._sizes(), "its code cannot be read")
-        elif here.root == there.root:
-            ordered = here.set_orders == there.set_orders
-            note = "equal code, written with other references" if ordered else "equal code, sets in another order"
-            yield _Finding("pyc-refs" if ordered else "set-order", *self._sizes(), note)
-        else:
-            if self._paths is not None:
-                yield _Finding("pyc-path", *self._paths, "co_filename")
-            if self._changes:
-                yield _Finding("pyc-code", *self._evidence(), self._summary())
-            elif self._paths is None:
-                yield _Finding("pyc-code", *self._sizes(), "it holds no code of a module")
-
-    def rows(self) -> Iterator[tuple[str, str, str]]:
-        """Yield the fields that differ, for people."""
-        if self._paths is not None:
-            yield "co_filename", *self._paths
-        for change in self._changes[:_ROWS_MAX]:
-            yield f"{change.name} ({change.what})", change.left, change.right
-
-    def _sizes(self) -> tuple[str, str]:
-        return f"{len(self._left)} bytes", f"{len(self._right)} bytes"
-
-    def _compare_paths(self) -> tuple[str, str] | None:
-        here, there = self._codes
-        for name in sorted(here.keys() & there.keys()):
-            if here[name].filename != there[name].filename:
-                return self._objects.text(here[name].filename), self._objects.text(there[name].filename)
+def _only_paths(left: _Bytecode, right: _Bytecode) -> tuple[str, str] | None:
+    """Return the file names if they are all that differs: a frequent case, told without reading all of the code."""
+    here, there = (marshal.first_filename(one.code, one.version) for one in (left, right))
+    if here is None or there is None:
         return None
+    (start, end), (other_start, other_end) = here, there
+    if left.code[:start] != right.code[:other_start] or left.code[end:] != right.code[other_end:]:
+        return None
+    objects = Objects()
+    texts = (left.code[start:end], right.code[other_start:other_end])
+    trees = [marshal.read(text, left.version, objects) for text in texts]
+    names = [objects.text(tree.root) if tree else "" for tree in trees]
+    return (names[0], names[1]) if all(names) else None
 
-    def _compare_codes(self) -> tuple[_Change, ...]:
-        here, there = self._codes
-        return tuple(
-            self._change(name, here[name], there[name])
-            if name in here and name in there
-            else _Change(name, "on one side", "there" if name in here else "", "there" if name in there else "")
-            for name in sorted(here.keys() | there.keys())
-            if name not in here or name not in there or here[name].fields != there[name].fields
-        )
 
-    def _change(self, name: str, left: Code, right: Code) -> _Change:
-        """Say in what two code objects differ; their constants and names can be shown, other fields hardly."""
-        differing = [key for key, number in left.fields.items() if number != right.fields[key]]
-        what = ", ".join(dict.fromkeys(_WORDS.get(key, key) for key in differing))
-        for key in ("consts", "names"):
-            if key in differing:
-                here, there = (self._objects.parts(code.fields[key]) for code in (left, right))
-                return _Change(name, what, self._only(here, there), self._only(there, here))
-        return _Change(name, what, "", "")
+def _in_modules(
+    left: Mapping[str, Code], right: Mapping[str, Code], objects: Objects, sizes: tuple[str, str]
+) -> tuple[list[_Finding], list[_Change]]:
+    found = []
+    names = sorted(left.keys() | right.keys())
+    both = [name for name in names if name in left and name in right]
+    moved = next((name for name in both if left[name].filename != right[name].filename), None)
+    if moved is not None:
+        here, there = objects.text(left[moved].filename), objects.text(right[moved].filename)
+        found.append(_Finding("pyc-path", here, there, "co_filename"))
+    changes = [
+        _change(name, left.get(name), right.get(name), objects)
+        for name in names
+        if name not in both or left[name].fields != right[name].fields
+    ]
+    if changes or moved is None:
+        shown = next((change for change in changes if change.left and change.right), None)
+        values = (shown.left, shown.right) if shown else sizes
+        found.append(_Finding("pyc-code", *values, _summary(changes)))
+    return found, changes
 
-    def _only(self, these: tuple[int, ...], those: tuple[int, ...]) -> str:
-        others = set(those)
-        alone = [number for number in these if number not in others]
-        return ", ".join(marshal.show(number, self._objects) for number in alone[:_NAMED])
 
-    def _evidence(self) -> tuple[str, str]:
-        shown = next((change for change in self._changes if change.left and change.right), None)
-        return (shown.left, shown.right) if shown else self._sizes()
+def _change(name: str, left: Code | None, right: Code | None, objects: Objects) -> _Change:
+    """Say in what two code objects differ; their constants and names can be shown, other fields hardly."""
+    if left is None or right is None:
+        return _Change(name, "on one side", "there" if left else "", "there" if right else "")
+    differing = [key for key, number in left.fields.items() if number != right.fields[key]]
+    what = ", ".join(dict.fromkeys(_WORDS.get(key, key) for key in differing))
+    for key in ("consts", "names"):
+        if key in differing:
+            here, there = (objects.parts(code.fields[key]) for code in (left, right))
+            return _Change(name, what, _only(here, there, objects), _only(there, here, objects))
+    return _Change(name, what, "", "")
 
-    def _summary(self) -> str:
-        named = [f"{change.name} ({change.what})" for change in self._changes[:_NAMED]]
-        more = len(self._changes) - len(named)
-        return ", ".join(named) + (f" and {more} more" if more else "")
+
+def _only(these: tuple[int, ...], those: tuple[int, ...], objects: Objects) -> str:
+    """Show what is only among these."""
+    others = set(those)
+    alone = [number for number in these if number not in others]
+    return ", ".join(marshal.show(number, objects) for number in alone[:_NAMED])
+
+
+def _summary(changes: list[_Change]) -> str:
+    named = ", ".join(f"{change.name} ({change.what})" for change in changes[:_NAMED])
+    more = f" and {len(changes) - _NAMED} more" if len(changes) > _NAMED else ""
+    return f"{named}{more}" or "it holds no code of a module"
