@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from reproducibility import modes
 from reproducibility.content import Content
+from reproducibility.contents import places
 from reproducibility.difference import Aspect, Difference
 from reproducibility.listing import Listing, Member, Members, Records
 
@@ -15,9 +16,6 @@ _VALUE = 100
 _TIMES = ("atime", "ctime", "LIBARCHIVE.creationtime")
 # Records that say how something is written, not what it is.
 _MANNER = ("comment", "hdrcharset", "GNU.sparse.")
-_BYTECODE = (".pyc", ".pyo")
-_LOGS = ("var/log/",)
-_CACHES = ("var/cache/", "var/lib/apt/lists/")
 
 
 def pairs(left: Listing, right: Listing) -> list[Pair]:
@@ -54,8 +52,9 @@ def headers(compared: Sequence[Pair], layer: str) -> Iterator[Difference]:
         if one.mtime != other.mtime or one.meta.records != other.meta.records:
             yield from _times(one, other, layer)
         if one.link != other.link and one.kind == other.kind:
-            cause = "hard-link" if one.kind == "hard link" else "link-target"
-            yield Difference("file", one.path, "link", one.link, other.link, cause, layer)
+            symbolic = one.kind == "symbolic link"
+            aspect, cause = ("link", "link-target") if symbolic else ("hard link", "hard-link")
+            yield Difference("file", one.path, aspect, one.link, other.link, cause, layer)
 
 
 def _fields(one: Member, other: Member, layer: str, umasks: Mapping[str, int]) -> Iterator[Difference]:
@@ -173,8 +172,6 @@ def _time(seconds: str) -> str:
 
 
 def _presence_cause(path: str) -> str:
-    if path.endswith(_BYTECODE) or "__pycache__" in path.split("/"):
+    if path.endswith(".pyc") or "__pycache__" in path.split("/"):
         return "pyc-presence"
-    if path.startswith(_LOGS):
-        return "log"
-    return "cache-file" if path.startswith(_CACHES) or ".cache" in path.split("/") else "file-set"
+    return places.left_behind(path) or places.otherwise(path) or "file-set"

@@ -69,3 +69,12 @@ class Listing:
     earlier: Mapping[str, tuple[Member, ...]]
     common: Records
     tail: Content
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the layers of a pair hold that are not the same, and the pair's label."""
+
+    label: str
+    left: Members
+    right: Members

@@ -9,7 +9,10 @@ from reproducibility.images import StoredLayer
 from reproducibility.listing import Members
 
 _SHOWN = 300
+_NAME = 60
 Same = Literal["stored", "tar", "no"]
+# Positions of layers on the left and on the right.
+Group = tuple[tuple[int, ...], tuple[int, ...]]
 
 
 def equal(left: Sequence[StoredLayer], right: Sequence[StoredLayer]) -> list[LayerPair]:
@@ -30,7 +33,7 @@ def _equal_by(
         free.setdefault(key(right[position]), []).append(position)
     for position in unpaired(range(len(left)), [pair.left for pair in pairs]):
         if found := free.get(key(left[position])):
-            yield _pair((position,), (found.pop(0),), same)
+            yield _pair(left, right, ((position,), (found.pop(0),)), same)
 
 
 def unpaired(layers: Iterable[int], pairs: Iterable[Sequence[int]]) -> list[int]:
@@ -40,32 +43,50 @@ def unpaired(layers: Iterable[int], pairs: Iterable[Sequence[int]]) -> list[int]
 
 
 def by_content(
-    left: Mapping[int, Members], right: Mapping[int, Members], *, same_name: Callable[[int, int], bool]
+    left: Sequence[StoredLayer],
+    right: Sequence[StoredLayer],
+    *,
+    held: Mapping[int, Members],
+    held_right: Mapping[int, Members],
 ) -> list[LayerPair]:
-    """Pair layers, given by position, by the paths they share, best first.
+    """Pair layers, of which it is given by position what they hold, by the paths they share, best first.
 
     What shares nothing goes with one of its name, else of its position. What is left over goes to the pair that holds
     at least half of it, else it is on one side only.
     """
-    paths = {one: _telling(members) for one, members in left.items()}
-    other_paths = {other: _telling(members) for other, members in right.items()}
+    paths = {one: _telling(members) for one, members in held.items()}
+    other_paths = {other: _telling(members) for other, members in held_right.items()}
     shared = _shared(paths, other_paths)
-    candidates = sorted(shared, key=lambda both: (-shared[both], not same_name(*both), abs(both[0] - both[1]), both))
-    candidates += [(one, other) for one in left for other in right if same_name(one, other)]
-    candidates += [(one, one) for one in left if one in right]
     partners: dict[int, int] = {}
-    for one, other in candidates:
+    for one, other in _candidates(shared, left, right, tuple(paths), tuple(other_paths)):
         if one not in partners and other not in partners.values():
             partners[one] = other
     lefts, rights = {one: [one] for one in partners}, {one: [other] for one, other in partners.items()}
-    for position in left.keys() - partners.keys():
+    for position in paths.keys() - partners.keys():
         _attach(lefts, position, paths[position], {one: shared[position, other] for one, other in partners.items()})
-    for position in right.keys() - set(partners.values()):
+    for position in other_paths.keys() - set(partners.values()):
         _attach(rights, position, other_paths[position], {one: shared[one, position] for one in partners})
-    pairs = [_pair(tuple(sorted(lefts[one])), tuple(sorted(rights[one])), "no") for one in partners]
-    pairs += [_pair((one,), (), "no") for one in unpaired(left, lefts.values())]
-    pairs += [_pair((), (other,), "no") for other in unpaired(right, rights.values())]
-    return pairs
+    groups = [(tuple(sorted(lefts[one])), tuple(sorted(rights[one]))) for one in partners]
+    groups += [((one,), ()) for one in unpaired(paths, lefts.values())]
+    groups += [((), (other,)) for other in unpaired(other_paths, rights.values())]
+    return [_pair(left, right, group, "no") for group in groups]
+
+
+def _candidates(
+    shared: Counter[tuple[int, int]],
+    left: Sequence[StoredLayer],
+    right: Sequence[StoredLayer],
+    free: tuple[int, ...],
+    free_right: tuple[int, ...],
+) -> list[tuple[int, int]]:
+    """Return pairs of positions, the best first."""
+
+    def same_name(one: int, other: int) -> bool:
+        return bool(left[one].name) and left[one].name == right[other].name
+
+    found = sorted(shared, key=lambda pair: (-shared[pair], not same_name(*pair), abs(pair[0] - pair[1]), pair))
+    found += [(one, other) for one in free for other in free_right if same_name(one, other)]
+    return found + [(one, one) for one in free if one in free_right]
 
 
 def reordered(pairs: Iterable[LayerPair]) -> list[Difference]:
@@ -78,10 +99,12 @@ def reordered(pairs: Iterable[LayerPair]) -> list[Difference]:
     return [Difference("layer", "", "layering", here, there, "layering", note="layers in another order")]
 
 
-def _pair(left: tuple[int, ...], right: tuple[int, ...], same: Same) -> LayerPair:
-    names = ["+".join(map(str, side)) or "-" for side in (left, right)]
-    label = names[0] if names[0] == names[1] else "/".join(names)
-    return LayerPair(f"layer {label}", left, right, same)
+def _pair(left: Sequence[StoredLayer], right: Sequence[StoredLayer], group: Group, same: Same) -> LayerPair:
+    """Name a pair by its positions and what the left side calls its first layer."""
+    names = ["+".join(map(str, side)) or "-" for side in group]
+    layer = left[group[0][0]] if group[0] else right[group[1][0]]
+    label = f"{names[0] if names[0] == names[1] else '/'.join(names)} {layer.name[:_NAME]}".rstrip()
+    return LayerPair(label, *group, same)
 
 
 def _telling(members: Members) -> frozenset[str]:
