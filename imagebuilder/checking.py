@@ -1,9 +1,159 @@
 """The check of the command line: an application built again and again, each time in its own process."""
 
+import tempfile  # noqa: TID251 where temporary files go, if another user has to reach them
+from collections.abc import Mapping
+from contextlib import ExitStack, closing
+from dataclasses import replace
+from pathlib import Path
+
+from imagebuilder import config, copies, host, places, rebuild, remote, reports, settings, text
+from imagebuilder.cache import Cache
 from imagebuilder.config import Chosen
 from imagebuilder.console import Console
+from imagebuilder.copies import Copying
+from imagebuilder.progress import Progress
+from imagebuilder.request import BuildRequest
+from imagebuilder.settings import Given
+from layers.errors import UsageError
+from reproducibility import check as checks
+from reproducibility.check import Verdict
+from reproducibility.compare import compare
+from reproducibility.difference import Comparison, Known
+from reproducibility.images import Subject
+from reproducibility.scenarios import SCENARIOS, USUAL
+
+_ALL = "all"
+_MOST_BUILDS = 20
+_MARGIN = 64 << 20
+_KEPT_BY_DOWNLOADS = ("clock", "home")
 
 
-def check(chosen: Chosen, console: Console) -> int:
-    """Build twice under other conditions; exit code 1 if the images differ."""
-    raise NotImplementedError
+def check(chosen: Chosen, console: Console, *, program: tuple[str, ...] = rebuild.PROGRAM) -> int:
+    """Build twice under other conditions; exit code 1 if the images differ. `program` is what builds."""
+    builds = _builds(chosen.values.text("builds", "2"))
+    wanted, named = selection(chosen.values.list("vary"))
+    chosen = _with_time(chosen)
+    configuration = config.load(chosen)
+    with closing(console.progress()) as progress:
+        for warning in configuration.warnings:
+            progress.warn(warning)
+        verdict = _verdict(
+            chosen, configuration.request, progress, builds=builds, wanted=wanted, named=named, program=program
+        )
+    return reports.publish(verdict, chosen, console)
+
+
+def selection(vary: tuple[str, ...]) -> tuple[tuple[str, ...], frozenset[str]]:
+    """Read what to vary: names, `all` for the usual ones, `-name` for all but that. Returns which of them were named.
+
+    Raises UsageError IB830 for a name that is not known.
+    """
+    words = [word.strip() for value in vary for word in value.split(",") if word.strip()]
+    for word in words:
+        if word != _ALL and word.removeprefix("-") not in SCENARIOS:
+            near = text.nearest(word.removeprefix("-"), (*SCENARIOS, _ALL))
+            raise UsageError(
+                f"nothing is called `{word}` that could be varied",
+                hint=f"did you mean `{near}`?" if near else f"name some of {', '.join(SCENARIOS)}, or `all`",
+                code="IB830",
+            )
+    left_out = {word[1:] for word in words if word.startswith("-")}
+    named = frozenset(words) - {_ALL} - {f"-{word}" for word in left_out}
+    usual = USUAL if not named or _ALL in words else ()
+    return tuple(name for name in SCENARIOS if name in {*usual, *named} - left_out), named
+
+
+def _builds(wanted: str) -> int:
+    if not (wanted.isascii() and wanted.isdigit() and 2 <= int(wanted) <= _MOST_BUILDS):
+        raise UsageError(f"not a number of builds: {wanted!r}", hint=f"give 2 to {_MOST_BUILDS}", code="IB101")
+    return int(wanted)
+
+
+def _with_time(chosen: Chosen) -> Chosen:
+    """Ask git for the time of the commit here: the copies that are built from have no repository."""
+    given = chosen.given.get("created") or settings.read_project(Path(chosen.argument or ".")).values.get("created")
+    if not given or given.text != "git":
+        return chosen
+    created = config.load(chosen).request.created
+    return replace(chosen, given={**chosen.given, "created": Given((created,), "--created")})
+
+
+def _verdict(
+    chosen: Chosen,
+    request: BuildRequest,
+    progress: Progress,
+    *,
+    builds: int,
+    wanted: tuple[str, ...],
+    named: frozenset[str],
+    program: tuple[str, ...],
+) -> Verdict:
+    prepare = chosen.values.text("prepare")
+    environment = rebuild.child_environment(chosen, request)
+    here, why = host.survey(environment, wanted, workers=request.workers, program=rebuild.HOME)
+    why |= _why_not(wanted, named, offline=request.offline)
+    room = 2 * copies.size(request.source, Copying(everything=bool(prepare)), ignored=request.ignored) + _MARGIN
+    root = _root(request.cache_dir, shared=here.setuid)
+    with (
+        Cache(request.cache_dir).in_use(),  # what the first build brings into it is for all of them
+        places.ground(root, wanted, room=room, runs_programs=bool(prepare), shared=here.setuid) as (ground, no_place),
+        ExitStack() as opened,
+    ):
+        why |= no_place
+        _refuse(named, why)
+        varied = tuple(name for name in wanted if name not in why)
+        builder = rebuild.Rebuilder(
+            chosen,
+            request,
+            here,
+            ground,
+            varied,
+            remote.settings_of(request, progress),
+            progress,
+            opened,
+            prepare=prepare,
+            program=program,
+        )
+        return checks.check(
+            builder.build, _compare(ground.work, progress), variations=varied, builds=builds, not_varied=why
+        )
+
+
+def _why_not(wanted: tuple[str, ...], named: frozenset[str], *, offline: bool) -> dict[str, str]:
+    """Say what cannot be varied whatever the machine is like."""
+    if "downloads" not in wanted:
+        anew = "what is fetched is known by its hash, so all builds share it; `--vary downloads` fetches it anew"
+        return {"downloads": anew} if "downloads" not in named and {*USUAL} <= {*wanted} else {}
+    if offline:
+        return {"downloads": "with --offline nothing is fetched"}
+    return dict.fromkeys({*_KEPT_BY_DOWNLOADS} & {*wanted}, "builds that download keep the right clock and the home")
+
+
+def _refuse(named: frozenset[str], why: Mapping[str, str]) -> None:
+    """Refuse what was asked for by its name and is not possible."""
+    for name in sorted(named & why.keys()):
+        raise UsageError(
+            f"cannot vary `{name}` here: {why[name]}",
+            hint="leave it out of --vary; `--vary all` varies whatever is possible and says what is not",
+            code="IB831",
+        )
+
+
+def _root(cache: Path, *, shared: bool) -> Path:
+    """Return where scratch folders go: beside the cache, unless another user has to reach them."""
+    return places.own(Path(tempfile.gettempdir())) if shared else cache / "scratch"
+
+
+def _compare(work: Path, progress: Progress) -> checks.Compare:
+    scratch = work / "unpacked"
+    scratch.mkdir()
+
+    def compared(left: Subject, right: Subject, known: Known) -> Comparison:
+        if left.digest == right.digest:
+            return compare(left, right, scratch=scratch, known=known)
+        with progress.step("compare") as step:
+            comparison = compare(left, right, scratch=scratch, known=known)
+            step.finish(f"{len(comparison.everything)} differences")
+            return comparison
+
+    return compared

@@ -140,8 +140,8 @@ class BaseImages:
             {layer.descriptor.digest: source for layer in base.layers},
         )
 
-    def fetch(self, image: Image) -> None:
-        """Bring those blobs of an image into the store that are elsewhere."""
+    def fetch(self, image: Image | Inherited) -> None:
+        """Bring those blobs of an image, or of its base, into the store that are elsewhere."""
         missing: dict[Reference, list[Descriptor]] = {}
         for blob in (layer.descriptor for layer in image.layers):
             if blob.digest in image.origins and not self.cache.store.has(blob.digest, blob.size):
