@@ -74,7 +74,7 @@ def parse(arguments: Sequence[str], version: str) -> Arguments:
         flags = [flag for option in options_of(command) for flag in (option.flag, option.short) if flag]
         raise unknown_word("flag" if unknown[0].startswith("-") else "argument", unknown[0], flags, f" {command}")
     flags_given = {option.key: _values(given[option.key]) for option in OPTIONS if option.key in given}
-    return Arguments(command, str(given.get("argument") or ""), flags_given, _values(given.get("further", [])))
+    return Arguments(command, str(given.get("argument") or ""), flags_given, _values(given.get("further") or []))
 
 
 def unknown_word(kind: str, word: str, known: Sequence[str], command: str = "") -> UsageError:

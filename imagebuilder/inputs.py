@@ -48,11 +48,12 @@ def taken(image: StoredImage) -> dict[str, Given]:
     """Return what may have been a flag of the build and stands in the image, as if it were given again."""
     created = Document("config", image.config).text("created", "")
     said = _said(image, _COMPRESSION)
-    kinds = [name for name in COMPRESSIONS if name == said.partition("-")[0]]
+    # An engine, which keeps no manifest, keeps plain tars.
+    kind = said.partition("-")[0] if image.manifest else "none"
     found = {
         "platform": image.platform,
         "created": created if _TIME.fullmatch(created) else "",  # never `now`, whoever wrote the image
-        "compression": kinds[0] if kinds else "",
+        "compression": kind if kind in COMPRESSIONS else "",
     }
     return {key: Given((value,), TAKEN) for key, value in found.items() if value}
 
