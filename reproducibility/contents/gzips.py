@@ -1,6 +1,5 @@
 """Compressed files: why two .gz files differ, by their headers (RFC 1952) and by what is inside."""
 
-import datetime as dt  # noqa: TID251 times that stand in files are shown
 import struct
 import zlib  # noqa: TID251 files are inflated to be compared
 from collections.abc import Iterator, Mapping
@@ -71,9 +70,14 @@ def _header(content: Content) -> _Header | None:
         return None
     at = _HEAD.size
     fields = {
-        "time": _time(time), "level": f"{extra_flags:#x}", "system": _SYSTEMS.get(system, str(system)),
-        "flags": f"{flags:#x}", "extra field": "", "name": "", "comment": "",
-    }  # fmt: skip
+        "time": table.moment(time) if time else "none",
+        "level": f"{extra_flags:#x}",
+        "system": _SYSTEMS.get(system, str(system)),
+        "flags": f"{flags:#x}",
+        "extra field": "",
+        "name": "",
+        "comment": "",
+    }
     if flags & _EXTRA:
         size = int.from_bytes(head[at : at + 2], "little")
         fields["extra field"] = head[at + 2 : at + 2 + size].hex()
@@ -87,12 +91,6 @@ def _header(content: Content) -> _Header | None:
             at = end + 1
     at = min(at + (2 if flags & _CHECKED else 0), content.size)
     return _Header(fields, Content(content.descriptor, content.offset + at, content.size - at))
-
-
-def _time(seconds: int) -> str:
-    if not seconds:
-        return "none"
-    return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _headers(path: str, left: _Header, right: _Header, *, views: bool) -> tuple[Difference, ...]:

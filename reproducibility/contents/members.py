@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from layers.errors import BuildError
 from reproducibility import tars
 from reproducibility.content import Content
+from reproducibility.contents import table
 
 # Above the largest archives of Python and Java; what has more is compared as a whole.
 _MEMBERS_MAX = 50_000
 _DIRECTORY_MAX = 16 << 20
 _COMMENT_MAX = 0xFFFF
+_DIGITS_MAX = 30
 
 _LOCAL = struct.Struct("<4s5H3L2H")
 _CENTRAL = struct.Struct("<4s6H3L5H2L")
@@ -115,7 +117,7 @@ def read_tar(content: Content) -> Archive | None:
     for member in listing.members.values():
         meta = member.meta
         facts = (
-            f"{member.mtime} s", f"{meta.mode:o}", meta.kind, member.link, meta.uid, meta.gid, meta.uname, meta.gname,
+            _moment(member.mtime), f"{meta.mode:o}", meta.kind, member.link, meta.uid, meta.gid, meta.uname, meta.gname,
             meta.device, repr(meta.records), meta.form,
         )  # fmt: skip
         found.append(Member(member.path, facts, member.content, _STORED, member.size))
@@ -207,6 +209,13 @@ def _large(extra: bytes, fields: tuple[int, int, int]) -> tuple[int, int, int]:
             return plain, stored, offset
         at += 4 + size
     return fields
+
+
+def _moment(decimal: str) -> str:
+    if len(decimal) > _DIGITS_MAX:  # turning digits into a number takes quadratic time
+        return decimal
+    whole, point, fraction = decimal.partition(".")
+    return f"{table.moment(int(whole))}{point}{fraction}"
 
 
 def _time(date: int, time: int) -> str:

@@ -1,6 +1,5 @@
 """Bytecode: why two .pyc files differ, by their headers (PEP 552) and by the code inside."""
 
-import datetime as dt  # noqa: TID251 times that stand in files are shown
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -52,8 +51,7 @@ class _Bytecode:
         """The time of its source; the hash of it where that stands instead."""
         if self.flags:
             return self.stamp.hex()
-        seconds, _ = _TIMES.unpack(self.stamp)
-        return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return table.moment(_TIMES.unpack(self.stamp)[0])
 
     @property
     def source_size(self) -> int | None:

@@ -1,5 +1,6 @@
 """Tables: the parts of two files beside each other, and values short enough to be read."""
 
+import datetime as dt  # noqa: TID251 times that stand in files are shown
 from collections.abc import Iterable
 
 from reproducibility.difference import View
@@ -17,6 +18,14 @@ def short(left: str, right: str) -> tuple[str, str]:
 
 def _cut(value: str, start: int) -> str:
     return f"{'…' if start else ''}{value[start : start + _SHORT]}{'…' if len(value) > start + _SHORT else ''}"
+
+
+def moment(seconds: int) -> str:
+    """Return a time that stands in a file as people write it."""
+    try:
+        return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):  # beyond the year 9999
+        return f"{seconds} seconds"
 
 
 def view(rows: Iterable[tuple[str, str, str]]) -> View:
