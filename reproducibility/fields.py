@@ -34,7 +34,7 @@ def differing(left: Mapping[str, Json], right: Mapping[str, Json]) -> Iterator[F
         keys, one, other = pending.pop()
         if keys and keys[-1] == "Env" and (variables := (_variables(one), _variables(other)))[0] and variables[1]:
             if list(variables[0]) != list(variables[1]) and variables[0].keys() == variables[1].keys():
-                yield Field(keys, _path(keys), "order", " ".join(variables[0]), " ".join(variables[1]))
+                yield Field(keys, _path(keys), "order", *(" ".join(side)[:_SHORT] for side in variables))
             one, other = variables
         parts = _parts(one), _parts(other)
         if parts[0] is None or parts[1] is None:

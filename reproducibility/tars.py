@@ -239,8 +239,9 @@ def _new_meta(
 
 
 def _name(block: bytes, header: _Header, records: dict[str, bytes]) -> bytes:
-    if "path" in records:
-        return records.get("GNU.sparse.name", records["path"])
+    for key in ("GNU.sparse.name", "path"):
+        if key in records:
+            return records[key]
     name = header.name.partition(b"\0")[0]
     if header.magic[:6] == _USTAR and block[345]:
         return block[345:500].partition(b"\0")[0] + b"/" + name
