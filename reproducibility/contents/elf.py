@@ -20,8 +20,9 @@ _NO_TEXTS = re.compile(
 _TEXT = re.compile(rb"[\t\x20-\x7e]{6,}")
 _PRODUCER = re.compile(r"GNU (?:C|C\+\+|AS|Fortran|GIMPLE|Go)|clang |clang version|rustc |Go cmd/compile")
 _TEXTS_MAX = 100_000
-_TEXT_BYTES_MAX = 32 << 20
-_PAIRS_MAX = 500
+_TEXT_BYTES_MAX = 16 << 20
+_LONE_MAX = 2000
+_PAIRS_MAX = 100
 _NAMED = 4
 _ROWS_MAX = 40
 _TEXT_MAX = 1000
@@ -117,18 +118,21 @@ def _lone_texts(left: Elf, right: Elf, changes: list[_Change]) -> _Texts:
     texts = [change for change in changes if not change.executable and not _NO_TEXTS.match(change.name)]
     here = _texts(left, [change.left for change in texts])
     there = _texts(right, [change.right for change in texts])
-    return [text for text in here if text not in there], [text for text in there if text not in here]
+    return _lone(here, there), _lone(there, here)
 
 
-def _texts(elf: Elf, changed: list[Section | None]) -> Mapping[str, None]:
-    found: dict[str, None] = {}
+def _texts(elf: Elf, changed: list[Section | None]) -> Mapping[bytes, None]:
+    found: dict[bytes, None] = {}
     left = _TEXT_BYTES_MAX
     for section in changed:
         content = sections.plain(elf, section, left) if section else b""
         left -= len(content)
-        matches = islice(_TEXT.finditer(content), _TEXTS_MAX - len(found))
-        found |= dict.fromkeys(match[0][:_TEXT_MAX].decode() for match in matches)
+        found |= dict.fromkeys(match[0] for match in islice(_TEXT.finditer(content), _TEXTS_MAX - len(found)))
     return found
+
+
+def _lone(these: Mapping[bytes, None], those: Mapping[bytes, None]) -> list[str]:
+    return [text[:_TEXT_MAX].decode() for text in islice((text for text in these if text not in those), _LONE_MAX)]
 
 
 def _findings(left: Elf, right: Elf, changes: list[_Change], texts: _Texts, known: Known) -> list[_Finding]:

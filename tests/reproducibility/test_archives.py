@@ -145,11 +145,11 @@ def test_members_too_large_are_not_unpacked() -> None:
 
 def test_what_is_unpacked_is_limited_in_all() -> None:
     left, right = (zipped({f"{place:02}": byte * (1 << 20) for place in range(30)}) for byte in (b"a", b"b"))
-    start = time.perf_counter()
+    start = time.process_time()
     notes = [one.note for one in found(left, right)[1:]]
     assert len(notes) == 30
     assert sum("could not be unpacked" in note for note in notes) > 20
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_the_fields_name_members_and_what_differs() -> None:
@@ -215,10 +215,10 @@ def test_members_of_gzip_files_follow_each_other() -> None:
 
 def test_bombs_are_not_unpacked() -> None:
     left, right = (gzip.compress(bytes(64 << 20) + byte, mtime=0) for byte in (b"a", b"b"))
-    start = time.perf_counter()
+    start = time.process_time()
     differences = run(gzips.differences, left, right, path="x.gz", views=False)
     assert [one.note for one in differences or ()] == ["behind what was looked into"]
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def bomb(members: int) -> bytes:
@@ -267,6 +267,6 @@ def test_no_bytes_are_an_error(sound: tuple[Explain, bytes], data: st.DataObject
 def test_many_members_are_compared_in_time() -> None:
     files = {f"package/module_{place}.py": b"x" for place in range(10_000)}
     left, right = zipped(files), zipped(files, day=(2025, 1, 2, 3, 4, 6))
-    start = time.perf_counter()
+    start = time.process_time()
     assert [one.cause for one in found(left, right)] == ["zip-time"]
-    assert time.perf_counter() - start < 3  # a tenth of that on an idle machine
+    assert time.process_time() - start < 3  # a tenth of that on an idle machine
