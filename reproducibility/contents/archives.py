@@ -19,6 +19,7 @@ _INSIDE_MAX = 100
 _PREFIX_MAX = 1000
 _ROWS_MAX = 60
 _NAMED = 3
+_CONTENT = "archive-content"
 
 # The name of a member, and how many of that name come before it.
 _Key = tuple[str, int]
@@ -65,7 +66,8 @@ def differences(
     """
     depth = path.count("!/") - path.endswith("!/")
     if depth >= _DEPTH_MAX:
-        return None
+        note = f"it lies inside of {depth} archives and is not opened"
+        return (Difference("file", path, "content", f"{left.size} bytes", f"{right.size} bytes", _CONTENT, note=note),)
     most = _UNPACKED_MAX >> _DEEPER * depth
     with ExitStack() as files:
         pair = _zips(left, right) or _tars(left, right, most, files)
@@ -163,7 +165,7 @@ def _contents(found: _Comparison) -> Iterator[_Finding]:
         names = [*changed, *(name for name, _, _ in found.alone)]
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         left, right = (f"{len(archive.members)} members" for archive in (found.left, found.right))
-        yield _Finding("archive-content", left, right, f"{', '.join(names[:_NAMED])}{more}", follows=True)
+        yield _Finding(_CONTENT, left, right, f"{', '.join(names[:_NAMED])}{more}", follows=True)
 
 
 def _inside(folder: str, found: _Comparison, *, known: Known, views: bool) -> Iterator[Difference]:
@@ -178,7 +180,7 @@ def _inside(folder: str, found: _Comparison, *, known: Known, views: bool) -> It
         path = folder + change.name
         if change.plain is None:
             sizes = (_size(change.left), _size(change.right))
-            yield Difference("file", path, "content", *sizes, "archive-content", note="it could not be unpacked here")
+            yield Difference("file", path, "content", *sizes, _CONTENT, note="it could not be unpacked here")
             continue
         here, there = change.plain
         with members.unpacked(here) as left_content, members.unpacked(there) as right_content:

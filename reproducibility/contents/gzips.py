@@ -14,6 +14,7 @@ _DEPTH_MAX = 2
 _PLAIN_MAX = 8 << 20
 _DEEPER = 4
 _HEADER_MAX = 64 << 10
+_CONTENT = "archive-content"
 
 _HEAD = struct.Struct("<HBBIBB")
 _MAGIC, _DEFLATED = 0x8B1F, 8
@@ -47,10 +48,13 @@ def differences(
     path: str, left: Content, right: Content, *, known: Known, views: bool
 ) -> tuple[Difference, ...] | None:
     """Explain two gzip files; None if one of them is none, or is damaged. What is inside has the path `x.gz!/`."""
-    depth = path.count("!/")
     here, there = _header(left), _header(right)
-    if here is None or there is None or depth >= _DEPTH_MAX:
+    if here is None or there is None:
         return None
+    depth = path.count("!/")
+    if depth >= _DEPTH_MAX:
+        note = f"it lies inside of {depth} archives and is not opened"
+        return (Difference("file", path, "content", f"{left.size} bytes", f"{right.size} bytes", _CONTENT, note=note),)
     own = _headers(path, here, there, views=views)
     if hexdump.same(here.rest, there.rest):
         return own or None
@@ -130,10 +134,10 @@ def _inside(path: str, left: _Plain, right: _Plain, *, known: Known, views: bool
 
     sizes = (left.words, right.words)
     if left.content != right.content:
-        yield Difference("file", path, "content", *sizes, "archive-content", note="what is inside", follows=True)
+        yield Difference("file", path, "content", *sizes, _CONTENT, note="what is inside", follows=True)
         with members.unpacked(left.content) as here, members.unpacked(right.content) as there:
             yield from explain(f"{path}!/", here, there, known=known, views=views)
     elif left.whole and right.whole:
         yield Difference("file", path, "content", "", "", "compressor", note="what is inside is the same")
     else:
-        yield Difference("file", path, "content", *sizes, "archive-content", note="behind what was looked into")
+        yield Difference("file", path, "content", *sizes, _CONTENT, note="behind what was looked into")

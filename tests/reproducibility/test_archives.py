@@ -120,8 +120,18 @@ def test_archives_in_archives_are_opened_but_not_endlessly() -> None:
     left, right = b"one\n", b"two\n"
     for name in ("x.txt", "a.zip", "b.zip", "c.zip"):
         left, right = zipped({name: left}), zipped({name: right})
-    paths = [one.path for one in found(left, right, path="d.zip")]
-    assert paths == ["d.zip", "d.zip!/c.zip", "d.zip!/c.zip!/b.zip"]
+    differences = found(left, right, path="d.zip")
+    assert [one.path for one in differences] == ["d.zip", "d.zip!/c.zip", "d.zip!/c.zip!/b.zip"]
+    assert differences[-1].note == "it lies inside of 2 archives and is not opened"
+
+
+def test_compressed_files_in_archives_are_opened_but_not_endlessly() -> None:
+    left, right = b"one\n", b"two\n"
+    for _ in range(4):
+        left, right = (gzip.compress(value, mtime=0) for value in (left, right))
+    differences = run(gzips.differences, left, right, path="x.gz", views=False) or ()
+    assert [one.path for one in differences] == ["x.gz", "x.gz!/", "x.gz!/!/"]
+    assert {one.cause for one in differences} == {"archive-content"}
 
 
 def test_the_interpreter_in_front_of_an_archive_is_found() -> None:
