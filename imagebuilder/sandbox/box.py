@@ -83,14 +83,30 @@ class Finished:
 
 
 def environment(given: Mapping[str, str], cwd: str) -> dict[str, str]:
-    """Return all variables of a command: those that are given, and the fixed ones where nothing is given."""
+    """Return all variables of a command: those that are given, and the fixed ones where nothing is given.
+
+    Raises BuildError IB861 for what no variable can be.
+    """
+    for name, value in given.items():
+        if not name or "=" in name or "\0" in name + value:
+            raise BuildError(
+                f"cannot give a command the variable {name!r}",
+                hint="a name has no `=`, and neither name nor value has a NUL",
+                code="IB861",
+            )
     return {**_FIXED, "PWD": cwd, **given}
 
 
 def places(sandbox: Sandbox) -> list[tuple[str, str, bool]]:
-    """List (path inside, real path on the host, writable), a folder before what is in it."""
+    """List (path inside, real path on the host, writable), a folder before what is in it.
+
+    Raises BuildError IB861 if something of the host is not there.
+    """
     both = [(place, host, False) for place, host in sandbox.readable.items()]
     both += [(place, host, True) for place, host in sandbox.writable.items()]
+    for place, host, _ in both:
+        if not host.exists():
+            raise _unusable(place, f"{host} is not there")
     return [(place, os.path.realpath(host), writable) for place, host, writable in sorted(both)]
 
 
@@ -118,12 +134,12 @@ def own_mounts(limits: Limits) -> list[str]:
     return [*words, "--remount-ro", "/dev"]
 
 
-def process(command: tuple[str, ...], env: Mapping[str, str], cwd: str) -> list[str]:
-    """Say what runs: the end of the words."""
+def start(env: Mapping[str, str], cwd: str) -> list[str]:
+    """Say where a command starts, and with which variables."""
     words = ["--chdir", cwd]
     for name in sorted(env):
         words += ["--setenv", name, env[name]]
-    return [*words, "--", *command]
+    return words
 
 
 def _hides(place: str) -> bool:
@@ -143,6 +159,6 @@ def _link_on(root: Path, place: str) -> bool:
 def _unusable(place: str, why: str) -> BuildError:
     return BuildError(
         f"cannot give a command {place!r}: {why}",
-        hint="choose another path inside, for example below /build",
+        hint="give folders that exist, at paths below /build or /layers",
         code="IB861",
     )

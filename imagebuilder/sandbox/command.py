@@ -28,7 +28,7 @@ def run(
     long, IB864 if it writes too much.
     """
     way = rungs.choose(rung)
-    words = box.process(tuple(command), box.environment(env or {}, cwd), cwd)
+    words = box.start(box.environment(env or {}, cwd), cwd)
     with ExitStack() as stack:
         writable = tuple(sandbox.writable.values())
         if way == "chroot":
@@ -37,7 +37,7 @@ def run(
         else:
             words = [*box.mounts(sandbox), "--remount-ro", "/", *words]
         stack.enter_context(folders.lent(writable))
-        ended = process.supervise(rungs.program(way), words, sandbox.limits, lambda: folders.size(writable))
+        ended = process.supervise(rungs.program(way), words, command, sandbox.limits, lambda: folders.size(writable))
     _check(ended, command[0], sandbox)
     return Finished(ended.output, ended.seconds, way, ended.lacks)
 

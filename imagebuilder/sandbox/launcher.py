@@ -1,6 +1,6 @@
 """The launcher: a program that shuts itself in and runs a command there; our own small bubblewrap.
 
-Started as `python -I -S launcher.py WORDS -- COMMAND` it understands those words of bwrap(1) that
+Started as `python -I -S launcher.py --args FD -- COMMAND` it understands those words of bwrap(1) that
 imagebuilder.sandbox.box writes, and `--chroot DIR` besides. It imports nothing of ours and little of Python's, because
 its start is what a sandbox costs.
 
@@ -14,7 +14,7 @@ no link in a root can lead a mount out of it. Reports are lines of JSON, as bubb
 """
 
 # Without pathlib and json a start takes 18 ms, with them 29.
-# ruff: noqa: PTH103, PTH120, PTH123, PTH208, PTH211
+# ruff: noqa: PTH102, PTH103, PTH120, PTH123, PTH208, PTH211
 
 import _socket
 import ctypes
@@ -36,7 +36,7 @@ _NOSUID, _NODEV, _NOEXEC, _RECURSIVE, _PRIVATE, _DETACH = 2, 4, 8, 0x4000, 0x400
 _HERE, _EMPTY_PATH, _ALL_BELOW, _CLONE, _MOVE_EMPTY_PATH = -100, 0x1000, 0x8000, 1 | os.O_CLOEXEC, 4
 _ATTRIBUTES = {"--bind": 2 | 4, "--ro-bind": 1 | 2 | 4, "--dev": 1 | 2}  # read-only 1, nosuid 2, nodev 4
 # One number on every processor (asm-generic/unistd.h).
-_OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR = 428, 429, 442
+_OPEN_TREE, _MOVE_MOUNT, _FS_OPEN, _FS_CONFIG, _FS_MOUNT, _MOUNT_SETATTR = 428, 429, 430, 431, 432, 442
 # linux/prctl.h
 _DIE_WITH_PARENT, _DUMPABLE, _ADOPT_ORPHANS, _NO_NEW_PRIVILEGES = 1, 4, 36, 38
 
@@ -84,13 +84,18 @@ def main(arguments: Sequence[str]) -> None:
 
 def parse(arguments: Sequence[str]) -> tuple[list[Step], list[str]]:
     """Split the arguments into words with their values, and the command."""
+    end = arguments.index("--")
     steps = []
-    at = 0
-    while arguments[at] != "--":
-        after = at + 1 + _WORDS.get(arguments[at], 1)
-        steps.append((arguments[at], list(arguments[at + 1 : after])))
-        at = after
-    return steps, list(arguments[at + 1 :])
+    waiting = list(reversed(arguments[:end]))
+    while waiting:
+        name = waiting.pop()
+        values = [waiting.pop() for _ in range(_WORDS.get(name, 1))]
+        if name == "--args":
+            with open(int(values[0]), "rb") as file:
+                waiting += reversed(os.fsdecode(file.read()).split("\0")[:-1])
+        else:
+            steps.append((name, values))
+    return steps, list(arguments[end + 1 :])
 
 
 def call(name: str, *arguments: int | bytes | None) -> int:
@@ -126,7 +131,7 @@ def isolate(last: dict[str, str]) -> list[str]:
                 lacks.append(_LACKING[flag])
         return lacks
     user, group = os.geteuid(), os.getegid()
-    call("unshare", sum(wanted) + _NEW_MOUNTS + (_NEW_USERS if user else 0))
+    call("unshare", sum(wanted) + (_NEW_USERS if user else 0))
     if user:
         for file, text in (
             ("uid_map", f"{last['--uid']} {user} 1"),
@@ -156,8 +161,7 @@ def supervise(steps: list[Step], command: list[str], lacks: list[str], alive: in
         report(status, "exit-code", reap(child), lacks)
     except OSError as error:
         os.write(2, f"sandbox: {error.strerror}{f': {error.filename}' if error.filename else ''}\n".encode())
-    finally:
-        os._exit(0)
+    os._exit(0)
 
 
 def enter(steps: list[Step], last: dict[str, str], lacks: list[str]) -> None:
@@ -182,12 +186,17 @@ def start_loopback() -> None:
 
 
 def mount_all(steps: list[Step], lacks: list[str]) -> None:
-    """Leave everything of the host behind but what the steps name, and put that in its place."""
+    """Leave everything of the host behind but what the steps name, and put that in its place.
+
+    The launcher keeps the host's mounts: it may need the host's /proc to find what is to be killed.
+    """
+    call("unshare", _NEW_MOUNTS)
     call("mount", None, b"/", None, _RECURSIVE | _PRIVATE, None)
-    held = {values[0]: hold(name, values[0]) for name, values in steps if name in ("--bind", "--ro-bind")}
-    held |= {f"/dev/{name}": hold("--dev", f"/dev/{name}") for name in _DEVICES}
+    held = [hold(name, values[0]) for name, values in reversed(steps) if name in ("--bind", "--ro-bind")]
+    devices = {name: hold("--dev", f"/dev/{name}") for name in _DEVICES}
+    processes = make_processes(lacks)
     new_root = os.path.dirname(__file__)  # any folder will do: it is covered for a moment only
-    mount_memory(new_root, "1m", "0755", 0)
+    mount_memory(new_root, "1m")
     os.chdir(new_root)
     call("pivot_root", b".", b".")
     call("umount2", b".", _DETACH)
@@ -197,15 +206,17 @@ def mount_all(steps: list[Step], lacks: list[str]) -> None:
         last[name] = place = values[-1]
         match name:
             case "--bind" | "--ro-bind":
-                put(held[values[0]], place)
+                put(held.pop(), place)
             case "--symlink":
                 os.symlink(values[0], place)
             case "--tmpfs":
-                mount_memory(place, last["--size"], last["--perms"], int(last["--uid"]))
+                mount_memory(place, last["--size"], last["--perms"], last["--uid"])
             case "--dev":
-                make_devices(place, held)
+                make_devices(place, devices)
             case "--proc":
-                mount_processes(place, lacks)
+                os.mkdir(place)
+                if processes:
+                    put(processes, place)
             case "--remount-ro":
                 call("syscall", _MOUNT_SETATTR, _HERE, place.encode(), 0, struct.pack("QQQQ", 1, 0, 0, 0), 32)
             case _:
@@ -232,29 +243,34 @@ def put(tree: int, place: str) -> None:
     os.close(tree)
 
 
-def mount_memory(place: str, size: str, mode: str, owner: int) -> None:
-    """Mount an empty file system of a size."""
+def mount_memory(place: str, size: str, mode: str = "0755", owner: str = "") -> None:
+    """Mount an empty file system of a size; it is ours, or the user's that is named."""
     os.makedirs(place, exist_ok=True)
-    options = f"size={size},mode={mode},uid={owner},gid={owner}"
+    options = f"size={size},mode={mode}" + (f",uid={owner},gid={owner}" if owner else "")
     call("mount", b"tmpfs", os.fsencode(place), b"tmpfs", _NOSUID | _NODEV, options.encode())
 
 
-def make_devices(place: str, held: dict[str, int]) -> None:
+def make_devices(place: str, devices: dict[str, int]) -> None:
     """Make a /dev with the devices that give and take bytes, and no other."""
-    mount_memory(place, "1m", "0755", 0)
-    for name in _DEVICES:
-        put(held[f"/dev/{name}"], f"{place}/{name}")
+    mount_memory(place, "1m")
+    for name, device in devices.items():
+        put(device, f"{place}/{name}")
     for name, target in _DEVICE_LINKS.items():
         os.symlink(target, f"{place}/{name}")
 
 
-def mount_processes(place: str, lacks: list[str]) -> None:
-    """Mount /proc of the own processes, which engines refuse in their containers; most builds need none."""
-    os.makedirs(place, exist_ok=True)
+def make_processes(lacks: list[str]) -> int:
+    """Make a /proc of the own processes, to be put in its place later; 0 if there can be none.
+
+    The kernel allows it only while the host's is in sight, and in containers of engines not at all.
+    """
     try:
-        call("mount", b"proc", os.fsencode(place), b"proc", _NOSUID | _NODEV | _NOEXEC, None)
+        kind = call("syscall", _FS_OPEN, b"proc", 1)
+        call("syscall", _FS_CONFIG, kind, 6, None, None, 0)
+        return call("syscall", _FS_MOUNT, kind, 1, _NOSUID | _NODEV | _NOEXEC)
     except OSError:
         lacks.append("/proc is empty")
+        return 0
 
 
 def give_up_rights(uid: int, gid: int) -> None:
@@ -270,16 +286,22 @@ def give_up_rights(uid: int, gid: int) -> None:
 
 def execute(command: list[str], env: dict[str, str]) -> None:
     """Become the command, in a session of its own; never returns."""
-    try:
-        os.setsid()
-        os.umask(0o022)
-        for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and what is ignored stays so
-            signal.signal(number, signal.SIG_DFL)
-        os.execvpe(command[0], command, env)  # noqa: S606 as meant
-    except OSError as error:
-        os.write(2, f"sandbox: cannot run {command[0]}: {error.strerror}\n".encode())
-    finally:
-        os._exit(127)
+    os.setsid()
+    os.umask(0o022)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and what is ignored stays so
+        signal.signal(number, signal.SIG_DFL)
+    # os.execvpe would import a module, and those are not there any more.
+    folders = [""] if "/" in command[0] else [f"{folder}/" for folder in env.get("PATH", "").split(":")]
+    reason = "No such file or directory"
+    for folder in folders:
+        try:
+            os.execve(folder + command[0], command, env)  # noqa: S606 as meant
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            reason = error.strerror
+    os.write(2, f"sandbox: execvp {command[0]}: {reason}\n".encode())
+    os._exit(127)
 
 
 def reap(child: int) -> int:

@@ -35,30 +35,37 @@ class Ended:
     stopped: Stopped
 
 
-def supervise(program: Sequence[str], words: Sequence[str], limits: Limits, written: Callable[[], int]) -> Ended:
-    """Run a rung's program with these words and wait until nothing of it is left.
+def supervise(
+    program: Sequence[str], words: Sequence[str], command: Sequence[str], limits: Limits, written: Callable[[], int]
+) -> Ended:
+    """Run a command in a sandbox that a program makes as the words say, and wait until nothing of it is left.
 
-    `written` says how many bytes are in the writable folders. Whatever ends the wait, ends the process too.
+    `written` says how many bytes are in the writable folders. Whatever ends the wait, ends the command too.
     """
     status_read, status = os.pipe()
     block, block_write = os.pipe()
     output_read, output = os.pipe()
-    inherited = (status, block, output)
+    # Not as arguments: those can be read inside, and by all users of the host.
+    said = os.memfd_create("words")
+    os.write(said, b"".join(os.fsencode(word) + b"\0" for word in words))
+    os.lseek(said, 0, os.SEEK_SET)
+    told = ("--json-status-fd", str(status), "--block-fd", str(block), "--args", str(said))
     try:
         outer = subprocess.Popen(
-            [*program, "--json-status-fd", str(status), "--block-fd", str(block), *words],
-            env={},  # the first process inside has it too, and could be asked for it
+            [*program, *told, "--", *command],
+            env={},  # as for the words
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            pass_fds=(status, block),
+            pass_fds=(status, block, said),
             start_new_session=True,
             umask=0o022,
         )
     except BaseException:
-        _close(status_read, block_write, output_read, *inherited)
+        _close(status_read, block_write, output_read)
         raise
-    _close(*inherited)
+    finally:
+        _close(status, block, output, said)
     run = _Run(outer, status_read, block_write, output_read, limits, written)
     try:
         return run.wait()
@@ -108,7 +115,8 @@ class _Run:
         if not self._stopped and self._written() > self._limits.written:
             self._stopped = "space"
         fields = _fields(self._said)
-        code = fields.get("exit-code")
+        # Bubblewrap reports no exit code of a command that it could not start.
+        code = fields.get("exit-code", 127 if b"bwrap: execvp " in self._tail else None)
         lacks = fields.get("lacks")
         return Ended(
             code if isinstance(code, int) else None,

@@ -75,8 +75,7 @@ def _tried(name: Name) -> Rung:
     limits = Limits(time_s=20, temporary=1 << 20)
     own = ["--hostname", "imagebuilder", "--chroot", str(_HERE)] if name == "chroot" else box.own_mounts(limits)
     # There is no such command; a sandbox that can say so works.
-    words = [*own, *box.process(("/none",), {}, "/")]
-    ended = process.supervise(program(name), words, limits, lambda: 0)
+    ended = process.supervise(program(name), [*own, *box.start({}, "/")], ["/none"], limits, lambda: 0)
     if ended.code is None:
         return Rung(name, ended.output.strip().rpartition("\n")[2] or "it ends without a word")
     return Rung(name, lacks=ended.lacks)
