@@ -25,7 +25,7 @@ _HEAD = 512
 # What contents tell less surely than the place of a file.
 _WEAK = ("", "random", "derived")
 # What tells nothing yet: the variation to blame tells more.
-_GENERIC = frozenset({"unknown", "source", "random", "database", "elf-code"})
+_GENERIC = frozenset({"unknown", "source", "random", "elf-code"})
 # What each variation makes of a generic cause, and which others it makes more precise.
 _BLAMED: dict[str, tuple[str, frozenset[str]]] = {
     "hashseed": ("set-order", frozenset()),

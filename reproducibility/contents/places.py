@@ -4,7 +4,7 @@ import re
 
 # By where they are, whatever they hold. Nobody needs them in an image.
 _LEFT_BEHIND = {
-    "log": re.compile(r"var/log/"),
+    "log": re.compile(r"var/log/|.*\.log$"),
     "cache-file": re.compile(
         r"var/cache/|var/lib/apt/lists/|(?:root|home/[^/]+)/\.(?:cache|npm)/|(?:var/)?tmp/|var/lib/dpkg/[^/]+-old$"
     ),
@@ -18,7 +18,6 @@ _OTHERS = {
     ),
     # The cache of the dynamic linker, which every image has, and of others that list what is installed.
     "derived": re.compile(r"etc/ld\.so\.cache$|.*/(?:giomodule|gschemas|icon-theme|loaders|mime|gconv-modules)\.\w+$"),
-    "log": re.compile(r".*\.log$"),
     "cache-file": re.compile(r".*\.(?:cache|lock|swp|tmp)$|.*/\.cache/"),
 }
 

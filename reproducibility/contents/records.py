@@ -10,7 +10,7 @@ from reproducibility.difference import Known
 Reader = Callable[[bytes, bytes, Known], Finding | None]
 
 _NAMED = 3
-_EXEC_LINE = re.compile(rb"'''exec' [^\n]*\n")
+_LONG_INTERPRETER = re.compile(rb"#!/bin/sh\n'''exec' [^\n]*")
 _VERSION = re.compile(rb"^Version:\s*(\S+)", re.MULTILINE)
 _STANZA_FIELD = re.compile(rb"^(Package|P|Version|V): *(.*)$", re.MULTILINE)
 _HASHED_PASSWORD = re.compile(rb"!?\$\w+\$.+")
@@ -106,17 +106,19 @@ def _accounts(left: bytes, right: bytes, known: Known) -> Finding | None:
 
 
 def _shebang(left: bytes, right: bytes, known: Known) -> Finding | None:
-    """Scripts of which nothing differs but the interpreter; pip writes a long one into the second line."""
+    """Scripts of which nothing differs but the interpreter."""
     del known
-    rests = [_EXEC_LINE.sub(b"", content.partition(b"\n")[2], count=1) for content in (left, right)]
-    if rests[0] != rests[1]:
+    here, there = _interpreter(left), _interpreter(right)
+    if left[len(here) :] != right[len(there) :]:
         return None
-    lines = [
-        match[0] if (match := _EXEC_LINE.search(content, 0, 4096)) else content.partition(b"\n")[0]
-        for content in (left, right)
-    ]
-    here, there = (traces.shown(line.strip()) for line in lines)
-    return Finding("shebang", here, there, f'"{here}" against "{there}"')
+    shown = [traces.shown(line.rpartition(b"\n")[2]) for line in (here, there)]
+    return Finding("shebang", shown[0], shown[1], f'"{shown[0]}" against "{shown[1]}"')
+
+
+def _interpreter(script: bytes) -> bytes:
+    """Return what a script begins with: its first line, or two where pip wrote an interpreter too long for one."""
+    long = _LONG_INTERPRETER.match(script)
+    return long[0] if long else script.partition(b"\n")[0]
 
 
 _READERS: tuple[tuple[re.Pattern[str], Reader], ...] = (

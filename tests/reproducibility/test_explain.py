@@ -1,14 +1,15 @@
 """Every cause that the contents of text, documents, records and unknown binary files give away, by pairs as tools
 write them."""
 
+import difflib
 import pickle
 import struct
 from dataclasses import dataclass, replace
 
 import pytest
 
-from reproducibility.difference import Difference, Known
-from reproducibility.explain import explain
+from reproducibility.difference import Difference, Known, View
+from reproducibility.explain import explain, refine
 from tests.reproducibility.pairs import content
 
 NOTHING = Known()
@@ -178,7 +179,7 @@ PLACES = [
     text("hostname", "nameserver 10.0.0.1\n", "nameserver 10.9.9.9\n", path="etc/resolv.conf"),
     text("log", "Start-Date: 2026-01-05  10:00:00\n", "Start-Date: 2027-02-09  11:31:07\n",
          path="var/log/apt/history.log"),
-    text("log", "anything\n", "else\n", path="opt/app/build.log"),
+    text("log", "at 10:00:00\n", "at 11:31:07\n", "10:00:00", "11:31:07", path="opt/app/build.log"),
     Pair("cache-file", "var/cache/ldconfig/aux-cache", b"glibc-ld.so\0\1", b"glibc-ld.so\0\2"),
     Pair("cache-file", "root/.cache/pip/selfcheck/9f", b"one", b"two"),
     Pair("cache-file", "usr/share/app/state.cache", b"\0one", b"\0two"),
@@ -193,7 +194,8 @@ BYTES = [
     Pair("timestamp", "a.bin", struct.pack("<Q", 1_767_607_200 * 10**3), struct.pack("<Q", 1_802_172_667 * 10**3)),
     # DOS: 2026-01-05 10:00:00 against 2027-02-09 11:31:06
     Pair("timestamp", "a.bin", b"\0" + struct.pack("<HH", 0x5000, 0x5C25), b"\0" + struct.pack("<HH", 0x5BE3, 0x5E49)),
-    Pair("build-path", "a.bin", b"\0\0/tmp/build1/app.c\0\0", b"\0\0/tmp/b2/app.c\0\0", ("/tmp/build1/app.c", "/tmp/b2/app.c")),
+    Pair("build-path", "a.bin", b"\0\0/tmp/build1/app.c\0\0", b"\0\0/tmp/b2/app.c\0\0",
+         ("/tmp/build1/app.c", "/tmp/b2/app.c")),
     Pair("build-path", "a.bin", b"\0\0/tmp/build1/app.c\0\0", b"\0\0/tmp/build2/app.c\0\0"),
     Pair("set-order", "a.pickle", pickle.dumps(["alpha", "beta", "gamma"]), pickle.dumps(["gamma", "alpha", "beta"])),
     Pair("database", "a.pickle", pickle.dumps(["alpha", "beta"]), pickle.dumps(["alpha", "delta"])),
@@ -227,7 +229,7 @@ TEXTS = [
     # Most of it is not explained by the time in it.
     text("source", "at 10:00:00\na\nx\nb\ny\n", "at 11:31:07\na2\nx\nb2\ny\n"),
     # A hash follows from something, here from the version.
-    text("source", "v 1\nx\nsha256:9f8a3450cdef17e8a90b1c2d3e4f5a6b\n", "v 2\nx\nsha256:01c3d2e4f5a6b7c8d9e0f1a2b3c4d5e6\n"),
+    text("source", "v 1\nx\nmd5:9f8a3450cdef17e8a90b1c2d3e4f5a6b\n", "v 2\nx\nmd5:01c3d2e4f5a6b7c8d9e0f1a2b3c4d5e6\n"),
 ]  # fmt: skip
 PAIRS = [
     *(text("timestamp", f"x = '{a}'\n", f"x = '{b}'\n") for a, b in DATES),
@@ -252,3 +254,125 @@ def test_a_pair_has_its_cause_and_swapped_it_has_its_mirror(pair: Pair) -> None:
     assert here.view is not None
     assert here.view.lines
     assert differences(pair, views=False) == (replace(here, view=None),)
+
+
+def note(pair: Pair) -> str:
+    return only(pair).note
+
+
+def test_the_note_says_where_the_evidence_stands() -> None:
+    left, right = "a\nb\nROOT = '/tmp/a/x'\n", "a\nb\nROOT = '/tmp/b/x'\n"
+    assert note(text("", left, right)) == 'line 3: "/tmp/a/x" against "/tmp/b/x"'
+    assert note(text("", left, right, path="a.bin")) == note(text("", left, right))
+    binary = Pair("", "a.bin", b"\0\0/tmp/a/x\0", b"\0\0/tmp/b/x\0")
+    assert note(binary) == 'bytes 7-7: "/tmp/a/x" against "/tmp/b/x"'
+
+
+def test_the_note_names_further_causes_and_what_is_not_explained() -> None:
+    left = "at 10:00:00\nx\nin /tmp/a/x\ny\nat 10:00:01\nz\nsome\n"
+    right = "at 11:31:07\nx\nin /tmp/b/x\ny\nat 11:31:08\nz\nthing\n"
+    expected = 'line 1: "10:00:00" against "11:31:07"; also build-path (1); 1 of 4 places not explained'
+    assert note(text("", left, right)) == expected
+
+
+def test_a_date_that_differs_in_several_places_is_one_trace() -> None:
+    assert note(text("", "2026-01-05 10:00:00", "2027-02-09 11:31:07")).count(";") == 0
+
+
+def test_record_names_the_files_whose_hashes_differ() -> None:
+    lines = [f"{name}.py,sha256={{}},1" for name in "abcde"]
+    here, there = ("\n".join(lines).format(*([word] * 5)) for word in ("one", "two"))
+    found = only(text("record", here, there + "\nz.py,,", path="s/a.dist-info/RECORD"))
+    assert found.note == "other hashes of a.py, b.py, c.py and 2 more; only right z.py"
+    assert found.follows
+    assert not only(text("record", here, here + "\nz.py,,", path="s/a.dist-info/RECORD")).follows
+
+
+def test_packages_are_named_with_both_versions() -> None:
+    here, there = STATUS.format("2.36-9"), STATUS.format("2.36-10") + "Package: zstd\nVersion: 1.5\n\n"
+    found = only(text("os-package", here, there, path="var/lib/dpkg/status"))
+    assert found.note == "libc6 2.36-9 -> 2.36-10, zstd absent -> 1.5"
+
+
+def test_what_left_something_behind_does_not_hide_why_it_differs() -> None:
+    found = only(text("log", "at 10:00:00\n", "at 11:31:07\n", path="var/log/dpkg.log"))
+    assert found.note == 'line 1: "10:00:00" against "11:31:07"'
+
+
+def test_what_is_known_of_the_builds_counts_more_than_the_form_of_a_value() -> None:
+    known = Known({"home": ("/tmp/one",)}, {"home": ("/tmp/other",)})
+    pair = text("user", "x = /tmp/one/x", "x = /tmp/other/x", "/tmp/one", "/tmp/other")
+    assert only(pair).cause == "build-path"
+    assert only(replace(pair, known=known)).cause == "user"
+
+
+def test_a_short_name_of_a_host_is_not_found_inside_of_words() -> None:
+    known = Known({"host": ("a",)}, {"host": ("b",)})
+    assert only(text("", "x = bad", "x = bbd", known=known)).cause == "source"
+    assert only(text("", "x = a", "x = b", known=known)).cause == "hostname"
+
+
+def test_a_unified_diff_is_what_diff_makes_of_the_same_files() -> None:
+    left = [f"{number % 7} {number}\n" for number in range(90)]
+    right = [line for number, line in enumerate(left) if number % 13] + ["end\n"]
+    found = only(text("source", "".join(left), "".join(right)))
+    expected = [line.removesuffix("\n") for line in difflib.unified_diff(left, right)][2:]
+    assert found.view == View("text", tuple(expected))
+
+
+def test_views_are_cut_to_what_people_read() -> None:
+    left, right = (f"{character}" * 1000 + "\n" for character in "ab")
+    found = only(text("source", left * 400, right * 400))
+    assert found.view is not None
+    assert len(found.view.lines) == 200
+    assert {len(line) for line in found.view.lines[1:]} == {301}
+
+
+def test_documents_are_shown_by_their_fields() -> None:
+    found = only(text("source", '{"a": {"b": [1, 2]}, "c": 3}', '{"a": {"b": [1, 4]}, "c": 3}', path="a.json"))
+    assert found.view == View("fields", ("a.b[1]\t2\t4",))
+
+
+def test_of_huge_files_the_bytes_around_the_first_difference_are_compared() -> None:
+    start, end = b"line\n" * (4 << 20), b"more\n" * 1000
+    pair = Pair("", "a.txt", start + b"in /tmp/a/x\n" + end, start + b"in /tmp/bb/x\n" + end)
+    assert only(pair).cause == "build-path"
+    assert only(pair).note.startswith(f"bytes {len(start) + 8}-")
+    assert only(replace(pair, right=start + b"in /tmp/b/x\n" + end)).cause == "build-path"
+
+
+@pytest.mark.parametrize(
+    ("cause", "blamed", "refined"),
+    [
+        ("source", ("hashseed",), "set-order"),
+        ("unknown", ("cpus",), "parallelism"),
+        ("set-order", ("cpus",), "parallelism"),
+        ("set-order", ("order",), "file-order"),
+        ("set-order", ("hashseed",), "set-order"),
+        ("set-order", ("locale",), "locale"),
+        ("source", ("filesystem",), "file-order"),
+        ("random", ("clock",), "timestamp"),
+        ("timestamp", ("zone",), "time-zone"),
+        ("timestamp", ("clock",), "timestamp"),
+        ("timestamp", ("chance",), "timestamp"),
+        ("elf-code", ("source",), "build-path"),
+        ("unknown", ("temp",), "build-path"),
+        ("build-path", ("home",), "user"),
+        ("build-path", ("source",), "build-path"),
+        ("source", ("user",), "user"),
+        ("source", ("hostname",), "hostname"),
+        ("source", ("noise",), "environment"),
+        ("mode", ("umask",), "umask"),
+        ("unknown", ("chance",), "random"),
+        ("source", ("clock + zone",), "timestamp"),
+        ("source", ("engine", "clock"), "timestamp"),
+        ("hostname", ("clock",), "hostname"),
+        ("record", ("clock",), "record"),
+        ("source", (), "source"),
+    ],
+)
+def test_what_is_to_blame_makes_a_cause_precise_that_contents_leave_open(
+    cause: str, blamed: tuple[str, ...], refined: str
+) -> None:
+    difference = Difference("file", "a", "content", "1", "2", cause, note="evidence")
+    assert refine(difference, blamed) == replace(difference, cause=refined, blamed=blamed)
