@@ -236,11 +236,18 @@ def explain(chosen: Chosen, console: Console) -> int:
     return 0
 
 
-def schema(_chosen: Chosen, console: Console) -> int:
-    """Print the schema of the configuration."""
-    from imagebuilder import schema as document
+def schema(chosen: Chosen, console: Console) -> int:
+    """Print the schema of the configuration, or of the documents of check, diff and audit."""
+    from imagebuilder import schema as configuration
+    from imagebuilder.reports import schema as report
 
-    console.result_json(document.schema())
+    match chosen.argument or "configuration":
+        case "configuration":
+            console.result_json(configuration.schema())
+        case "report":
+            console.result_json(report.schema())
+        case name:
+            raise arguments.unknown_word("schema", name, ("configuration", "report"), " schema")
     return 0
 
 

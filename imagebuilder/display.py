@@ -1,6 +1,7 @@
 """Displays of progress: live rows on a terminal, a line for each finished step, JSON lines."""
 
 import os
+import re
 import threading
 from contextlib import suppress
 from typing import TextIO
@@ -12,6 +13,8 @@ from layers.canonical import Json
 
 _NAME = 10  # columns of a step's name
 _REFRESH_S = 0.1
+# What JSON leaves as it is: DEL and C1 controls, bidirectional and zero-width characters, bytes that are no UTF-8.
+_UNSEEN = re.compile(r"[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\udc80-\udcff]")
 
 
 class PlainDisplay:
@@ -177,9 +180,12 @@ class JsonLinesDisplay:
 
 
 def json_line(document: Json) -> str:
-    """Write a document for programs, in one line; bytes of a path that are no UTF-8 become `\\udc…` escapes."""
+    """Write a document for programs, in one line.
+
+    Bytes of a path that are no UTF-8, and whatever a terminal would obey or not show, become `\\u` escapes.
+    """
     line = canonical.encode(document).decode("utf-8", "surrogateescape")
-    return line.encode("utf-8", "backslashreplace").decode()
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
 
 
 def escape_command(message: str) -> str:

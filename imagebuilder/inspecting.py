@@ -8,6 +8,7 @@ from imagebuilder.config import Chosen
 from imagebuilder.console import Console
 from imagebuilder.inspection import Inspection
 from imagebuilder.reports import image_page
+from imagebuilder.reports.document import encodable
 from layers import scratch
 from layers.blobs import write_file
 from layers.errors import UsageError
@@ -45,6 +46,6 @@ def _single(opened: Subject) -> StoredImage:
 
 def _tell(found: Inspection, console: Console) -> None:
     if console.json:
-        console.result_json(found.to_json())
+        console.result_json(encodable(found.to_json()))
     else:
         console.result("\n".join(report.lines(found.to_json(), most=30)))

@@ -21,6 +21,8 @@ from reproducibility.unpack import Unpacker
 Fate = Literal["kept", "overwritten", "deleted"]
 Kind = Literal["python", "bytecode", "library", "program", "data"]
 
+# The mark of a file that says what a layer deletes (image-spec, layer.md, "Whiteouts").
+_WHITEOUT = ".wh."
 _FILES = ("file", "sparse file")
 _SUFFIXES: dict[str, Kind] = {"py": "python", "pyi": "python", "pyc": "bytecode", "so": "library", "a": "library"}
 _PROCESSES = "io.buildpacks.build.metadata"
@@ -133,7 +135,7 @@ def _files(listings: Sequence[Listing], visible: Members) -> Iterator[File]:
     seen = {(member.descriptor, member.offset) for member in visible.values()}
     for layer, listing in enumerate(listings):
         for member in _members(listing):
-            if member.kind not in _FILES:
+            if member.kind not in _FILES or member.path.rpartition("/")[2].startswith(_WHITEOUT):
                 continue
             lost: Fate = "overwritten" if member.path in visible else "deleted"
             yield File(

@@ -13,11 +13,7 @@ SCHEMA = 1
 
 
 def document(found: Findings) -> dict[str, Json]:
-    """Describe everything that was found.
-
-    Bytes that are not UTF-8, and other halves of surrogate pairs, become `\\udcff`, as text: a lone surrogate in a
-    document makes some programs refuse all of it.
-    """
+    """Describe everything that was found."""
     comparison = found.comparison
     described: dict[str, Json] = {
         "schema": SCHEMA,
@@ -34,7 +30,7 @@ def document(found: Findings) -> dict[str, Json]:
         described["scenarios"] = _scenarios(found.verdict)
     if found.audit:
         described["audit"] = found.audit.to_json()
-    return {key: _encodable(value) for key, value in described.items()}
+    return {key: encodable(value) for key, value in described.items()}
 
 
 def _subject(subject: Subject) -> dict[str, Json]:
@@ -139,11 +135,15 @@ def _build(built: Built) -> dict[str, Json]:
     }
 
 
-def _encodable(value: Json) -> Json:
+def encodable(value: Json) -> Json:
+    """Write bytes that are no UTF-8, and other halves of surrogate pairs, as the text `\\udcff`.
+
+    A lone surrogate makes some programs refuse the whole document.
+    """
     if isinstance(value, str):
         return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, Mapping):
-        return {str(_encodable(key)): _encodable(item) for key, item in value.items()}
+        return {str(encodable(key)): encodable(item) for key, item in value.items()}
     if isinstance(value, Sequence):
-        return [_encodable(item) for item in value]
+        return [encodable(item) for item in value]
     return value

@@ -59,6 +59,11 @@ class Findings:
         }[self.command]
 
     @property
+    def only_files(self) -> bool:
+        """Whether only the final file systems are the same, which is all that was asked for."""
+        return self.command == "diff" and self.same and self.comparison.left.digest != self.comparison.right.digest
+
+    @property
     def differences(self) -> Iterator[tuple[str, Difference]]:
         """Every difference with the platform of its image, empty for those of an index."""
         for one in self.comparison.differences:

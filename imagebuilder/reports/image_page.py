@@ -82,7 +82,7 @@ def _head(found: Inspection, panels: Sequence[Panel]) -> Html:
 
 def _layers(found: Inspection, labels: Sequence[str]) -> Panel:
     segments = [
-        Segment(label, text.size(size), (layer.size, size), "s-same")
+        Segment(label, text.size(size), (layer.size,), "s-same")
         for label, layer, size in zip(labels, found.image.layers, found.unpacked, strict=True)
     ]
     lines = (
@@ -97,9 +97,7 @@ def _layers(found: Inspection, labels: Sequence[str]) -> Panel:
     )
     head = heads(("layer", "digest", "stored", "unpacked"), numbers=2)
     table = element("table", head, element("tbody", lines), class_="layers")
-    return Panel(
-        "layers", "Layers", join(strip.html(segments, ("stored", "unpacked")), element("div", table, class_="wide"))
-    )
+    return Panel("layers", "Layers", join(strip.html(segments, ("stored",)), element("div", table, class_="wide")))
 
 
 def _map(found: Inspection, labels: Sequence[str]) -> Panel:

@@ -82,6 +82,8 @@ def _head(found: Findings, panels: Sequence[Panel]) -> Html:
 def _lede(found: Findings) -> str:
     if found.audit and not found.audit.comparison:
         return "It could not be built again from what is here; the inputs below say why."
+    if found.only_files:
+        return "That is, their final file systems: only these were compared."
     if found.same:
         builds = f" {len(found.verdict.builds)} builds, one after the other made unlike." if found.verdict else ""
         return f"Manifest, configuration and every layer, byte for byte.{builds}"

@@ -30,8 +30,8 @@ class Terminal:
     colour: bool = False
 
     def paint(self, line: str, style: str) -> str:
-        """Colour printable text."""
-        return text.paint(line, style, colour=self.colour)
+        """Colour printable text; without a style it stays as it is."""
+        return text.paint(line, style, colour=self.colour and bool(style))
 
     def fit(self, line: str, indent: int = 0) -> str:
         """Escape text and cut it to what is left of a line."""
@@ -52,7 +52,7 @@ def lines(found: Findings, terminal: Terminal) -> list[str]:
     causes = tuple(one for one in findings.causes(found) if one.count)
     return [
         _verdict(found, len(causes), terminal),
-        *([] if found.same else _sides(found, terminal)),
+        *([] if found.same and not found.only_files else _sides(found, terminal)),
         *(_audit(found.audit, terminal) if found.audit else []),
         *(_scenarios(found.verdict, terminal) if found.verdict else []),
         *(line for image in found.comparison.images if not image.same for line in _layers(found, image, terminal)),
@@ -63,7 +63,8 @@ def lines(found: Findings, terminal: Terminal) -> list[str]:
 
 def _verdict(found: Findings, causes: int, terminal: Terminal) -> str:
     if found.same:
-        return f"{terminal.paint('same:', 'green')} {text.printable(found.comparison.left.digest)}"
+        what = "the file systems" if found.only_files else text.printable(found.comparison.left.digest)
+        return f"{terminal.paint('same:', 'green')} {what}"
     if found.audit and not found.audit.comparison:
         return f"{terminal.paint('differs:', 'red')} it could not be built again"
     what = f"{_counted(found.count, 'difference')} of {_counted(causes, 'cause')}"

@@ -56,7 +56,8 @@ class _Box:
 def svg(leaves: Iterable[Leaf], label: str) -> Html:
     """Draw a map; `label` says what it is to those who cannot see it."""
     root = _node("", (), [each for each in leaves if each.size > 0])
-    drawn = _inside(root, _Box(0, 0, _WIDTH, _HEIGHT)) if root.size else ()
+    whole = _Box(0, 0, _WIDTH, _HEIGHT)
+    drawn = () if not root.size else _inside(root, whole) if root.children else _drawn(root, whole)
     return element("svg", drawn, viewBox=f"0 0 {_WIDTH:g} {_HEIGHT:g}", role="img", aria_label=label, class_="map")
 
 
@@ -74,11 +75,15 @@ def _node(name: str, path: tuple[str, ...], leaves: list[Leaf]) -> _Node:
         return _node(f"{name}/{part}".strip("/"), (*path, part), inner)
     children = [_node(part, (*path, part), inner) if part else _own(path, inner) for part, inner in below.items()]
     children.sort(key=lambda child: (-child.size, child.name))
+    return _Node(name, path, sum(child.size for child in children), _heaviest(children), tuple(children))
+
+
+def _heaviest(nodes: Iterable[_Node]) -> str:
+    """Return the kind that has most of the bytes."""
     sizes: dict[str, int] = {}
-    for each in leaves:
-        sizes[each.kind] = sizes.get(each.kind, 0) + each.size
-    kind = max(sorted(sizes), key=lambda key: sizes[key]) if sizes else ""
-    return _Node(name, path, sum(sizes.values()), kind, tuple(children))
+    for node in nodes:
+        sizes[node.kind] = sizes.get(node.kind, 0) + node.size
+    return max(sorted(sizes), key=lambda kind: sizes[kind], default="")
 
 
 def _own(path: tuple[str, ...], leaves: list[Leaf]) -> _Node:
@@ -92,7 +97,8 @@ def _inside(node: _Node, box: _Box) -> Iterator[Html]:
     hidden = node.children[len(shown) :]
     if hidden:
         name = hidden[0].name if len(hidden) == 1 else f"{len(hidden):,} smaller"
-        shown.append(_Node(name, node.path, sum(child.size for child in hidden), f"{node.kind} rest"))
+        size = sum(child.size for child in hidden)
+        shown.append(_Node(name, node.path, size, f"{_heaviest(hidden)} rest"))
     for child, place in _squarify(shown, box):
         yield _drawn(child, place)
 
