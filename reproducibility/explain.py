@@ -96,7 +96,9 @@ def _kind(path: str, left: bytes, right: bytes) -> _Kind | None:
         from reproducibility.contents import gzips
 
         return gzips.differences
-    if _both_start(left, right, b"PK") or left[257:262] == right[257:262] == b"ustar":
+    # Applications that are zip archives begin with the line that names their interpreter.
+    zipped = _both_start(left, right, b"PK") or path.endswith((".pyz", ".pex"))
+    if zipped or left[257:262] == right[257:262] == b"ustar":
         from reproducibility.contents import archives
 
         return archives.differences
