@@ -51,10 +51,10 @@ class _Auditor:
         """
         if not (published.images and all(map(inputs.is_ours, published.images))):
             raise _not_ours(published.reference)
-        requests = {image.platform: self._request(image) for image in self._asked_for(published)}
+        wanted = self._asked_for(published)
+        requests = {image.platform: self._request(image) for image in wanted}
         locked = lock.read(Path(self.chosen.argument))
-        wanted = [image for image in published.images if image.platform in requests]
-        known = [image for image in wanted if image.platform in locked] or wanted
+        known = [image for image in wanted if inputs.platform(image) in locked] or wanted
         for image in known:
             self._verify(image)
         audited = [self._audit_image(image, requests[image.platform]) for image in known]
@@ -69,7 +69,7 @@ class _Auditor:
 
     def _asked_for(self, published: Subject) -> Sequence[StoredImage]:
         asked = self.chosen.values.text("platform")
-        found = [image for image in published.images if asked in ("", image.platform)]
+        found = [image for image in published.images if asked in ("", inputs.platform(image))]
         if not found:
             raise _no_platform(published, asked)
         return found
@@ -103,7 +103,7 @@ class _Auditor:
             published = Subject(image.reference, digest, rebuilt.media_type, {}, (image,))
             with self.progress.step("compare") as step:
                 comparison = compare(published, rebuilt, scratch=unpacked)
-                step.finish(f"{len(comparison.everything)} differences")
+                step.finish("the same" if comparison.same else "not the same")
         explained = inputs.explained(stated, image, rebuilt.images[0], comparison.everything)
         return AuditedImage(image.platform, digest, rebuilt.digest, explained), comparison
 

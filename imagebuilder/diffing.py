@@ -30,5 +30,5 @@ def diff(chosen: Chosen, console: Console) -> int:
                 unpacked.mkdir()
                 with progress.step("compare") as step:
                     comparison = compare(left.read(), right.read(), scratch=unpacked, rootfs=chosen.values.on("rootfs"))
-                    step.finish(f"{len(comparison.everything)} differences")
+                    step.finish("the same" if comparison.same else "not the same")
     return reports.publish(comparison, chosen, console)

@@ -32,6 +32,8 @@ _OF_CAUSE: Mapping[str, InputName] = {
     "platform": "platform",
     "python-package": "lock",
 }
+# Causes of fields like `author` and `variant`: those beside `config` are taken over from a base as they are.
+_OF_BASE = ("config-field", "platform")
 _PACKAGES = ("interpreter", "os-package", "python-package")
 _LAUNCHERS = "cnb/process/"
 # What a file of the application can differ in because it is another one; times and owners are ours to write.
@@ -44,6 +46,11 @@ def is_ours(image: StoredImage) -> bool:
     return bool(_said(image, _FORMAT))
 
 
+def platform(image: StoredImage) -> str:
+    """Return the platform that an image was built for; a variant is that of its base."""
+    return "/".join(image.platform.split("/")[:2])
+
+
 def taken(image: StoredImage) -> dict[str, Given]:
     """Return what may have been a flag of the build and stands in the image, as if it were given again."""
     created = Document("config", image.config).text("created", "")
@@ -51,7 +58,7 @@ def taken(image: StoredImage) -> dict[str, Given]:
     # An engine, which keeps no manifest, keeps plain tars.
     kind = said.partition("-")[0] if image.manifest else "none"
     found = {
-        "platform": image.platform,
+        "platform": platform(image),
         "created": created if _TIME.fullmatch(created) else "",  # never `now`, whoever wrote the image
         "compression": kind if kind in COMPRESSIONS else "",
     }
@@ -63,7 +70,7 @@ def stated(
 ) -> tuple[AuditedInput, ...]:
     """Compare what an image says of its inputs with what is here; `stale` says why the lock here does not fit."""
     kinds = {
-        "platform": (image.platform, str(request.platform)),
+        "platform": (platform(image), str(request.platform)),
         "created": (Document("config", image.config).text("created", ""), request.created),
         "compression": (_said(image, _COMPRESSION), compress.identify(request.compression)),
     }
@@ -131,6 +138,8 @@ def _lock(image: StoredImage, request: BuildRequest, stale: Sequence[str]) -> Au
 def _input_of(difference: Difference, folder: str) -> InputName:
     if _COMPRESSION in difference.path:
         return "compression"
+    if difference.part == "config" and difference.cause in _OF_BASE and "." not in difference.path:
+        return "lock"
     if difference.cause in _OF_CAUSE:
         return _OF_CAUSE[difference.cause]
     if difference.part == "file" and difference.path.startswith(_LAUNCHERS):

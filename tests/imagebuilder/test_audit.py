@@ -13,7 +13,8 @@ import pytest
 import tomli
 import tomli_w
 
-from tests import world
+from tests import bases, world
+from tests.bases import SLIM
 from tests.registry import INDEX, MANIFEST, Registry, digest_of
 from tests.world import World
 
@@ -313,6 +314,19 @@ def test_an_image_on_disk_can_be_audited_too(published: Published) -> None:
     target = f"archive:{published.world.folder}/shop.tar"
     assert published.world.run("copy", published.name, target).returncode == 0
     assert audit(published, target, published.app)[0] == 0
+
+
+def test_an_image_upon_another_image_is_rebuilt_upon_what_the_lock_has(published: Published) -> None:
+    variant = {"variant": "v3"}  # which is that of the base, and none that anybody builds for
+    bases.put(published.registry, "library/python", *SLIM, further=variant)
+    app = published.copied(imagebuilder__toml=f'base = "{published.registry.address}/library/python"\n')
+    name = published.publish("upon:1.0", app)
+    bases.put(published.registry, "library/python", *SLIM, further={"author": "another one now"})
+    assert audit(published, name, app, "--platform", "linux/amd64")[0] == 0
+    assert published.world.run("lock", "--upgrade", "-C", str(app)).returncode == 0
+    code, inputs = audit(published, name, app)
+    assert (code, differing(inputs)) == (1, ["lock"])
+    assert "org.opencontainers.image.base.digest" in str(inputs["lock"]["detail"])
 
 
 @pytest.mark.docker

@@ -47,6 +47,7 @@ def blamed(*differences: Difference, lock: AuditedInput = LOCK) -> dict[str, str
             "lock",
             "click: 8.2 -> 8.3",
         ),
+        (Difference("config", "variant", "value", "v3", "", "platform"), "lock", "variant: v3 -> nothing"),
         (Difference("layer", "", "layering", "1", "2", "base", "base"), "lock", "base: 1 -> 2"),
         (Difference("file", "usr/bin/x", "content", "", "", "elf-code"), "release", "usr/bin/x"),
         (Difference("file", "workspace/app.py", *("mtime", "1", "2"), "mtime"), "release", "workspace/app.py"),
