@@ -40,7 +40,8 @@ DAYS = re.compile(rb"(?<![\w.])[12]\d{4}(?![\w.])")
 YEAR = re.compile(rb"(?<![\w.])20[1-3]\d(?![\w.])")
 DURATION = re.compile(rb"(?<![\w.])\d+\.\d+\s?(?:[mun]?s|sec(?:ond)?s?|min(?:ute)?s?)\b")
 ZONE = re.compile(
-    rb"\b(?:UTC|GMT|CES?T|EES?T|WES?T|BST|IST|MSK|JST|KST|[ACEMP][SD]T|%b)\b|(?<!\w)[+-][01]\d:?[0-5]\d\b" % _AREA
+    rb"\b(?:UTC|GMT|CES?T|EES?T|WES?T|BST|IST|MSK|JST|KST|[ACEMP][SD]T|%b)\b"
+    rb"|(?:^|(?<=[\"'(])|(?<=\d )|(?<=UTC|GMT))[+-][01]\d:?(?:[03]0|[14]5)\b" % _AREA
 )
 WORD = re.compile(rb"(?<![\w\x80-\xff])[A-Za-z\x80-\xff]{2,12}(?![\w\x80-\xff])")
 

@@ -21,7 +21,10 @@ _TEMPORARY = re.compile(rb"pip-[a-z-]+-[0-9a-z_]{8}\b|\btmp[0-9a-z_]{8}\b|\.tmp[
 _SYSTEM = re.compile(rb"/(?:usr|bin|sbin|lib\w*|etc|var|dev|proc|sys|run)/")
 _HOME = re.compile(rb"(?:/home/[^/]+|/Users/[^/]+|/root)(?:/\..*)?")
 _HASH_BEFORE = re.compile(rb"(?i)(?:sha\d*|md5|hash|digest|checksum|integrity|etag|blake2\w?)[\"'\s:=-]{0,4}$")
-_HOST_BEFORE = re.compile(rb"(?i)(?:\bhost[_ -]?name|\bnodename|\bbuild[_ -]?host|@|\bon host)\b[\"'\s:=]{0,5}$|@$")
+_HOST_BEFORE = re.compile(
+    rb"(?i)\b(?:(?:host[_ -]?name|nodename|build[_ -]?host|on host)[\"'\s:=]{1,5}|(?:root|user|build\w*|runner)@)$"
+)
+_SEPARATOR = re.compile("[.,'_ ]|\u202f|\xa0".encode())
 
 # Variables that describe the host of a build, whoever prints them. Not PATH: that is set on purpose as often.
 _VARIABLES = {
@@ -77,7 +80,10 @@ def _path(left: Match, right: Match, _known: Known) -> str:
     if any(_BUILD_ROOT.match(path) or _TEMPORARY.search(path) for path in (here, there)):
         return "build-path"
     same_name = here.rpartition(b"/")[2] == there.rpartition(b"/")[2]
-    return "build-path" if same_name and not (_SYSTEM.match(here) or _SYSTEM.match(there)) else ""
+    system = _SYSTEM.match(here) or _SYSTEM.match(there)
+    # What comes after a name or a slash is part of a relative path or of a URL.
+    absolute = not any(re.search(rb"[\w./-]$", match.string[: match.start()]) for match in (left, right))
+    return "build-path" if same_name and absolute and not system else ""
 
 
 def _token(left: Match, right: Match, _known: Known) -> str:
@@ -97,8 +103,9 @@ def _is_mixed(text: bytes) -> bool:
 
 def _number(left: Match, right: Match, _known: Known) -> str:
     """Tell one number written in two locales."""
-    digits = [re.sub(rb"\D", b"", match[0]) for match in (left, right)]
-    return "locale" if digits[0] == digits[1] else ""
+    here, there = _SEPARATOR.split(left[0]), _SEPARATOR.split(right[0])
+    grouped = all(len(part) == 3 for part in (*here[1:], *there[1:]))
+    return "locale" if here == there or (grouped and b"".join(here) == b"".join(there)) else ""
 
 
 def _locale(left: Match, right: Match, _known: Known) -> str:

@@ -98,6 +98,7 @@ ZONES = [
 LOCALES = [
     ("3.50", "3,50"),
     ("1,234.5", "1.234,5"),
+    ("1234567", "1.234.567"),
     ("1 234", "1,234"),
     ("en_US.UTF-8", "C"),
     ("UTF-8", "ANSI_X3.4-1968"),
@@ -218,6 +219,18 @@ DOCUMENTS = [
     text("line-endings", '{"a":\r\n1}\r\n', '{"a":\n1}\n', path="a.json"),
 ]  # fmt: skip
 TEXTS = [
+    # What people change in their sources, however much it looks like the host.
+    text("source", "mail = 'team@one.example'\n", "mail = 'team@other.example'\n"),
+    text("source", "uses: actions/checkout@v3\n", "uses: actions/checkout@v4\n"),
+    text("source", "url = 'https://one.example/a/logo.png'\n", "url = 'https://two.example/b/logo.png'\n"),
+    text("source", "from a/x/logo.png\n", "from a/y/logo.png\n"),
+    text("source", "python = /usr/bin/python3\n", "python = /usr/local/bin/python3\n"),
+    text("source", "ratio = 1.23\n", "ratio = 12.3\n"),
+    text("source", "low = -1000\n", "low = -1100\n"),
+    text("source", "workers = 2\nhost = '0.0.0.0'\n", "workers = 4\nhost = '127.0.0.1'\n"),
+    text("source", "YEARS = 2026\n", "YEARS = 2027\n"),
+    text("source", "name = 'first_function_1'\n", "name = 'first_function_2'\n"),
+    text("source", "version = '1.2.3'\n", "version = '1.2.4'\n"),
     text("source", "def answer():\n    return 41\n", "def answer():\n    return 42\n"),
     text("source", "", "print('hello')\n"),
     text("source", "flask==3.0.1\n", "flask==3.0.2\n"),
