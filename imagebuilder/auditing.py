@@ -1,10 +1,10 @@
 """Audits of the command line: a published image, checked to its last byte and rebuilt from its source and its lock."""
 
+import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from imagebuilder import build, commands, config, destinations, inputs, lock, reports, subject
@@ -84,10 +84,19 @@ class _Auditor:
 
     def _verify(self, image: StoredImage) -> None:
         """Read every layer that is published. Its documents were checked when they were read."""
-        with self.progress.step("verify", total=sum(layer.size for layer in image.layers)) as step:
-            with ThreadPoolExecutor(_DOWNLOADS) as pool:
-                for _ in pool.map(partial(_read, step, image.reference), image.layers):
-                    pass
+        given_up = threading.Event()
+        with (
+            self.progress.step("verify", total=sum(layer.size for layer in image.layers)) as step,
+            ThreadPoolExecutor(_DOWNLOADS) as pool,
+        ):
+            try:
+                running = [pool.submit(_read, layer, image.reference, step, given_up) for layer in image.layers]
+                for one in as_completed(running):
+                    one.result()
+            except BaseException:  # an error of one layer, or a signal: nobody waits for the others
+                given_up.set()
+                pool.shutdown(cancel_futures=True)
+                raise
             step.finish(f"{len(image.layers)} layers of {image.platform}")
 
     def _audit_image(self, image: StoredImage, request: BuildRequest) -> tuple[AuditedImage, Comparison | None]:
@@ -123,10 +132,12 @@ def _as_kept(published: StoredImage, made: Subject, source: str) -> Subject:
     return Subject(source, digest, made.media_type, {}, (replace(image, reference=source),))
 
 
-def _read(step: Step, reference: str, layer: StoredLayer) -> None:
+def _read(layer: StoredLayer, reference: str, step: Step, given_up: threading.Event) -> None:
     try:
         for chunk in layer.stored():
             step.advance(len(chunk))
+            if given_up.is_set():
+                raise CancelledError
     except IntegrityError as error:
         raise IntegrityError(
             f"the layer `{layer.name or layer.digest}` of {reference} is damaged: {error.message}",
