@@ -46,9 +46,10 @@ def index_differences(left: Subject, right: Subject) -> Iterator[Difference]:
     """Compare two indexes, or an index with an image. Platforms that one side lacks are left to the caller."""
     if left.index and right.index:
         others = [{key: value for key, value in side.index.items() if key != "manifests"} for side in (left, right)]
+        children = _children(left.index), _children(right.index)
         found = _document("index", others[0], others[1], _manifest_cause)
-        found += _child_differences(_children(left.index), _children(right.index))
-        yield from found or _rewritten("index")
+        found += _child_differences(*children)
+        yield from found or (_rewritten("index") if children[0].keys() == children[1].keys() else [])
     elif left.index or right.index:
         kinds = ["an index" if side.index else "an image" for side in (left, right)]
         yield Difference("index", "", "kind", kinds[0], kinds[1], "media-type")

@@ -13,6 +13,8 @@ from reproducibility.listing import Listing, Member, Members, Records
 Pair = tuple[Member, Member]
 
 _VALUE = 100
+# 20 blocks (POSIX.1-2017, pax, "-b"): what tars are padded to.
+_RECORD = 20 * 512
 _TIMES = ("atime", "ctime", "LIBARCHIVE.creationtime")
 # Records that say how something is written, not what it is.
 _MANNER = ("comment", "hdrcharset", "GNU.sparse.")
@@ -100,7 +102,7 @@ def manner(left: Listing, right: Listing, compared: Iterable[Pair], layer: str) 
     for key, records in _records(left.common, right.common).items():
         note = f"record {key} of the whole tar"
         yield Difference("layer", "", "format", *records, "tar-format", layer, note)
-    if not same_bytes(left.tail, right.tail):
+    if not _same_padding(left.tail, right.tail):
         sizes = f"{left.tail.size} bytes", f"{right.tail.size} bytes"
         yield Difference("layer", "", "format", *sizes, "tar-format", layer, "what follows the last entry")
 
@@ -138,6 +140,14 @@ def twice(left: Listing, right: Listing, layer: str) -> Iterator[Difference]:
         one, other = (len(side.earlier.get(path, ())) + 1 for side in (left, right))
         if path in left.members and path in right.members and one != other:
             yield Difference("file", path, "twice", f"{one} times", f"{other} times", "twice", layer)
+
+
+def _same_padding(left: Content, right: Content) -> bool:
+    """Whether two tars are padded alike: by as much, or both to whole records, as most tools do."""
+    return same_bytes(left, right) or all(
+        (tail.offset + tail.size) % _RECORD == 0 and all(chunk.count(0) == len(chunk) for chunk in tail.chunks())
+        for tail in (left, right)
+    )
 
 
 def same_bytes(left: Content, right: Content) -> bool:

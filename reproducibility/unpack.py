@@ -22,7 +22,7 @@ _MEDIA_TYPES = {"tar": LAYER_TAR, "gzip": LAYER_GZIP, "zstd": LAYER_ZSTD}
 _HEADER_MAX = 64 << 10
 # Layers are gigabytes at most and compress to a tenth at best; a hostile one could fill the disk.
 _UNPACKED_MAX = 64 << 30
-_SUSPICIOUS = 4 << 30
+_SUSPICIOUS = 1 << 30
 _RATIO_MAX = 100
 
 
