@@ -1,6 +1,6 @@
 """Images of other builders, made on the spot: `docker build`, `docker commit` and `buildah`, without a network.
 
-The base is a Debian with Python, pip and apt, fetched once from the mirror of this machine. Upon it comes a Python
+The base is a Debian with Python and apt, fetched once from the mirror of this machine. Upon it comes a Python
 application as people build it: a virtual environment, a Debian package, an account, and steps that leave traces.
 """
 
@@ -59,7 +59,7 @@ def missing() -> str:
 def write_base(path: Path) -> None:
     """Write the root of a small Debian with Python as a tar (20 s)."""
     mirror = find_mirrors().debian
-    run("mmdebstrap", "--quiet", "--variant=minbase", "--include=python3-pip,python3-venv", SUITE, str(path), mirror)
+    run("mmdebstrap", "--quiet", "--variant=minbase", "--include=python3-venv", SUITE, str(path), mirror)
 
 
 def write_context(folder: Path) -> None:
@@ -86,18 +86,21 @@ class Docker:
         """Make the base an image."""
         self("import", str(base), "base")
 
-    def build(self, tag: str, context: Path) -> str:
+    def build(self, tag: str, context: Path) -> None:
         """Build as if nothing had ever been built, with the classic builder: the other one is not in every engine."""
         self("build", "--no-cache", "--network=none", f"--tag={tag}", str(context))
-        return f"docker:{tag}"
 
-    def commit(self, tag: str, source: str) -> str:
+    def save(self, tag: str, folder: Path) -> str:
+        """Save an image and return where."""
+        self("save", f"--output={folder / tag}.tar", tag)
+        return f"archive:{folder / tag}.tar"
+
+    def commit(self, tag: str, source: str) -> None:
         """Change a container by hand and make it an image."""
         container = self("create", "--user=root", "--network=none", source, "sh", "-c", "date > /app/patched").strip()
         self("start", "--attach", container)
         self("commit", container, tag)
         self("rm", container)
-        return f"docker:{tag}"
 
     def __call__(self, *arguments: str) -> str:
         """Run the client and return what it prints."""

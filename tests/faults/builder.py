@@ -163,7 +163,7 @@ def layering() -> None:
 
 
 def _check(mistake: str) -> int:
-    program = (sys.executable, __file__, mistake)
+    program = (sys.executable, "-P", __file__, mistake)
     return cli.run(sys.argv[1:], commands={"check": functools.partial(checking.check, program=program)})
 
 

@@ -1,0 +1,215 @@
+"""Compares pairs of images with `imagebuilder diff` and with the comparison of diffoci, and prints both as tables.
+
+    python benchmarks/diffoci/beside.py PROGRAM
+
+PROGRAM is main.go beside this file, compiled with diffoci's sources. As root, with docker, buildah, mmdebstrap and
+libfaketime: the pairs are those of the tests (tests/foreign.py, tests/faults).
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tests import engine, faults, foreign, world  # noqa: E402
+from tests.faults.crafted import PAIRS  # noqa: E402
+from tests.foreign import Buildah, Docker  # noqa: E402
+
+OTHERWISE = {"TZ": "<+14>-14", "LC_ALL": "C", "PYTHONHASHSEED": "7", "HOME": "/tmp", "CI": "true"}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two layouts."""
+
+    name: str
+    left: Path
+    right: Path
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a program said of a pair. `lines` are the lines of a report that are about a difference."""
+
+    seconds: float
+    differs: bool
+    lines: list[str]
+
+
+def main() -> None:
+    """Make the pairs, compare them and print what was found."""
+    program = Path(sys.argv[1]).absolute()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for pair in real_pairs(folder):
+            print(summary(pair, program), flush=True)
+        injected = faulty_pair(folder)
+        print(summary(injected, program))
+        print(of_faults(injected, program))
+        print(of_crafted(folder, program))
+
+
+def real_pairs(folder: Path) -> Iterator[Pair]:
+    """Make images with other builders, twice each."""
+    base, context = folder / "base.tar", folder / "context"
+    foreign.write_base(base)
+    foreign.write_context(context)
+    with engine.running() as environment:
+        docker = Docker(environment)
+        docker.load_base(base)
+        for tag in ("one", "two"):
+            docker.build(tag, context)
+        docker.commit("third", "one")
+        docker.commit("fourth", "one")
+        for left, right, name in (("one", "two", "docker build"), ("third", "fourth", "docker commit")):
+            yield Pair(name, *(saved(docker, tag, folder) for tag in (left, right)))
+    buildah = Buildah(folder / "buildah")
+    buildah.folder.mkdir()
+    buildah.load_base(base)
+    places = [buildah.build("today", context), buildah.build("later", context, ahead="+40d")]
+    yield Pair("buildah build", *(Path(place.removeprefix("oci:")) for place in places))
+
+
+def saved(docker: Docker, tag: str, folder: Path) -> Path:
+    """Save an image and turn what `docker save` writes into a layout, as diffoci does: every byte stays."""
+    from tests.faults.crafted import DOCKER_TYPES, _blob, _json
+
+    docker("save", "--output", str(folder / f"{tag}.tar"), tag)
+    layout = folder / tag
+    (layout / "blobs" / "sha256").mkdir(parents=True)
+    (layout / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+    with tarfile.open(folder / f"{tag}.tar") as archive:
+
+        def read(path: str) -> bytes:
+            member = archive.extractfile(path)
+            assert member
+            return member.read()
+
+        (listed,) = json.loads(read("manifest.json"))
+        plain = DOCKER_TYPES["layer"].removesuffix(".gzip")
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": DOCKER_TYPES["manifest"],
+            "config": _blob(layout, DOCKER_TYPES["config"], read(listed["Config"])),
+            "layers": [_blob(layout, plain, read(path)) for path in listed["Layers"]],
+        }
+    root = _json(layout, DOCKER_TYPES["manifest"], manifest)
+    (layout / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [root]}))
+    return layout
+
+
+def faulty_pair(folder: Path) -> Pair:
+    """Build the application with all faults, as it is and under other conditions."""
+    place = folder / "faults"
+    place.mkdir()
+    layouts = []
+    with world.running(place) as around:
+        for name, conditions, ahead in (("plain", {"TZ": "UTC"}, "+0d"), ("other/wise", OTHERWISE, "+40d")):
+            app = place / name / "app"
+            shutil.copytree(faults.APP, app)
+            faked = {"LD_PRELOAD": str(foreign.FAKETIME), "FAKETIME": ahead, "FAKETIME_DISABLE_SHM": "1"}
+            environment = {**around.environment, **conditions, **faked, "PYTHON": sys.executable}
+            subprocess.run(["sh", "steps/prepare.sh"], cwd=app, env=environment, check=True)
+            subprocess.run(["sh", "steps/native.sh"], cwd=app, env=environment, check=True)
+            layouts.append(place / name.replace("/", "-"))
+            command = [sys.executable, str(faults.BUILDER), "files,bytecode", "build", str(app), "--no-cache"]
+            if name == "plain":
+                subprocess.run([sys.executable, "-m", "imagebuilder", "lock", str(app)], env=environment, check=True)
+            subprocess.run([*command, "-o", f"oci:{layouts[-1]}"], env=environment, check=True, capture_output=True)
+    return Pair("an application with faults", *layouts)
+
+
+def summary(pair: Pair, program: Path) -> str:
+    """Say how long both took and how much they say."""
+    ours, document = imagebuilder(pair)
+    strict, semantic = (diffoci(pair, program, semantic=semantic) for semantic in (False, True))
+    causes = {one["cause"] for one in document["differences"]}
+    return (
+        f"| {pair.name} | {len(ours.lines)} lines, {len(document['differences'])} differences, {len(causes)} causes, "
+        f"{ours.seconds:.1f} s | {len(strict.lines)} lines, {strict.seconds:.1f} s | "
+        f"{len(semantic.lines)} lines, {semantic.seconds:.1f} s |"
+    )
+
+
+def of_faults(pair: Pair, program: Path) -> str:
+    """Say for each injected fault what both say of it."""
+    _, document = imagebuilder(pair)
+    answers = [diffoci(pair, program, semantic=semantic).lines for semantic in (False, True)]
+    rows = []
+    for fault in (*faults.STEPS, *faults.NATIVE, *faults.MISTAKES["files"]):
+        ours = {one["cause"] for one in document["differences"] if one["path"].split("!/")[0] == fault.path}
+        said = [said_of(fault.path, lines) for lines in answers]
+        rows.append(f"| {fault.cause} | `{fault.path}` | {', '.join(sorted(ours))} | {said[0]} | {said[1]} |")
+    return "\n".join(rows)
+
+
+def said_of(path: str, lines: list[str]) -> str:
+    """Shorten what diffoci says of a path to its kind."""
+    found = [
+        line.split(None, 2)[2] for line in lines if line.startswith("File") and line.split()[1].rstrip("/") == path
+    ]
+    if not found:
+        return "one side" if any(f'name "{path}"' in line for line in lines) else "-"
+    word = found[0].split()[0]
+    return "SHA-256" if len(word) == 64 else "time" if word[:2] in ("19", "20") else word
+
+
+def of_crafted(folder: Path, program: Path) -> str:
+    """Say for each crafted pair what both say of it."""
+    rows = []
+    for number, pair in enumerate(PAIRS):
+        places = [folder / f"crafted-{number}-{side}" for side in ("left", "right")]
+        pair.left.write(places[0])
+        pair.right.write(places[1])
+        layouts = Pair(pair.cause, *places)
+        _, document = imagebuilder(layouts)
+        causes = ", ".join(sorted({one["cause"] for one in document["differences"] if not one["follows"]}))
+        said = [diffoci(layouts, program, semantic=semantic) for semantic in (False, True)]
+        shown = ["<br>".join(line[:90] for line in answer.lines[:3]) or "nothing" for answer in said]
+        rows.append(f"| {pair.cause} | {causes} | {shown[0]} | {shown[1]} |")
+    return "\n".join(rows)
+
+
+def imagebuilder(pair: Pair) -> tuple[Answer, dict]:
+    """Compare with the command line, for people and for programs."""
+    command = [sys.executable, "-m", "imagebuilder", "diff", f"oci:{pair.left}", f"oci:{pair.right}"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    document = subprocess.run([*command, "--json"], env=environment, capture_output=True, check=False).stdout
+    return ran(command, environment), json.loads(document)
+
+
+def diffoci(pair: Pair, program: Path, *, semantic: bool) -> Answer:
+    """Compare with the comparison of diffoci, which finds blobs in one folder."""
+    with tempfile.TemporaryDirectory() as name:
+        blobs = Path(name, "blobs", "sha256")
+        blobs.mkdir(parents=True)
+        for layout in (pair.left, pair.right):
+            for blob in (layout / "blobs" / "sha256").iterdir():
+                if not (blobs / blob.name).exists():
+                    (blobs / blob.name).symlink_to(blob)
+        flags = ["-semantic"] if semantic else []
+        return ran([str(program), *flags, str(pair.left), str(pair.right), name], dict(os.environ), heading=1)
+
+
+def ran(command: list[str], environment: dict[str, str], *, heading: int = 0) -> Answer:
+    """Run a program, measure it and keep what it says."""
+    began = time.monotonic()
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    seconds = time.monotonic() - began
+    if done.returncode not in (0, 1):
+        return Answer(seconds, True, [f"error: {done.stderr.strip().splitlines()[-1]}"])
+    return Answer(seconds, done.returncode == 1, done.stdout.splitlines()[heading:])
+
+
+if __name__ == "__main__":
+    main()
