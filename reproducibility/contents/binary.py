@@ -37,12 +37,8 @@ def finding(left: bytes, right: bytes, *, offset: int, shifted: bool, known: Kno
     if len(left) == len(right) and strings[0] != strings[1] and sorted(strings[0]) == sorted(strings[1]):
         return Finding("set-order", note="the same strings in another order")
     regions = itertools.islice(_regions(left, right, shifted=shifted), _PLACES_MAX)
-    found = traces.weigh(
-        [(f"bytes {_extent(region, offset)}", _trace(left, right, region, known=known)) for region in regions]
-    )
-    if not database:
-        return found
-    return replace(found, cause=found.cause or "database", note="; ".join(filter(None, (database, found.note))))
+    found = traces.weigh([(_extent(region, offset), _trace(left, right, region, known=known)) for region in regions])
+    return replace(found, cause=found.cause or "database", note=f"{database}; {found.note}") if database else found
 
 
 def _database(content: bytes) -> str:
@@ -50,7 +46,8 @@ def _database(content: bytes) -> str:
 
 
 def _extent(region: Region, offset: int) -> str:
-    return f"{offset + region.left}-{offset + max(region.left_end - 1, region.left)}"
+    first, last = offset + region.left, offset + region.left_end - 1
+    return f"byte {first}" if last <= first else f"bytes {first}-{last}"
 
 
 def _regions(left: bytes, right: bytes, *, shifted: bool) -> Iterator[Region]:
@@ -64,10 +61,10 @@ def _regions(left: bytes, right: bytes, *, shifted: bool) -> Iterator[Region]:
     yield from alignment.align_parts(*map(_PART.findall, middles), start=start)
 
 
-def _trace(left: bytes, right: bytes, region: Region, *, known: Known) -> Trace | None:
+def _trace(left: bytes, right: bytes, region: Region, *, known: Known) -> Trace:
     here, there = left[region.left : region.left_end], right[region.right : region.right_end]
     if len(here) == len(there) <= _NUMBER_MAX and (moments := calendars.binary(left, right, region)):
         return Trace("timestamp", *map(str, moments))
     if _PRINTABLE.fullmatch(here) and _PRINTABLE.fullmatch(there):
-        return next(iter(traces.traces_at(left, right, [region], known=known)))
-    return None
+        return traces.traces_at(left, right, [region], known=known)[0] or traces.nothing(here, there)
+    return Trace("", here[:_NUMBER_MAX].hex(" "), there[:_NUMBER_MAX].hex(" "))

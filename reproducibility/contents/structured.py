@@ -84,7 +84,7 @@ def _reordered(differing: Iterable[Field]) -> set[str]:
     return {path for path, (left, right) in values.items() if left == right}
 
 
-def _trace(field: Field, known: Known) -> Trace | None:
+def _trace(field: Field, known: Known) -> Trace:
     # The name of a field is evidence as well: HOSTNAME, sha256.
     pieces = (f"{field.keys[-1]}={value}".encode("utf-8", "surrogatepass") for value in (field.left, field.right))
-    return traces.trace(*pieces, known=known)
+    return traces.trace(*pieces, known=known) or Trace("", field.left, field.right)

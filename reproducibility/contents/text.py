@@ -44,7 +44,8 @@ def finding(left: bytes, right: bytes, *, known: Known) -> Finding:
     here, there = b"".join(middle.left), b"".join(middle.right)
     first = f"line {middle.first_line}"
     if here.replace(b"\r\n", b"\n") == there.replace(b"\r\n", b"\n"):
-        return traces.weigh([(first, traces.trace(here, there, known=known))])
+        ends = ("CRLF", "LF") if len(here) > len(there) else ("LF", "CRLF")
+        return traces.weigh([(first, Trace("line-endings", *ends))])
     if traces.is_reordered(here, there):
         note = f"from {first} on the same parts in another order"
         return Finding("set-order", traces.shown(here.strip()), traces.shown(there.strip()), note)
@@ -60,7 +61,8 @@ def view(left: bytes, right: bytes) -> View:
 def _middle(left: bytes, right: bytes) -> _Middle:
     start = hexdump.first_difference(left, right)
     same = alignment.common_end(left, right, start=start)
-    start = left.rfind(b"\n", 0, start) + 1
+    # A line may be longer than all that is looked at.
+    start = max(left.rfind(b"\n", 0, start) + 1, start - 4 * _LINE_MAX)
     if not all(_ends_a_line(content, len(content) - same) for content in (left, right)):
         end = left.find(b"\n", len(left) - same) + 1
         same = len(left) - end if end else 0
@@ -81,14 +83,14 @@ def _ends_a_line(content: bytes, place: int) -> bool:
     return place in (0, len(content)) or content[place - 1 : place] == b"\n"
 
 
-def _places(middle: _Middle, known: Known) -> Iterator[tuple[str, Trace | None]]:
+def _places(middle: _Middle, known: Known) -> Iterator[tuple[str, Trace]]:
     for region in middle.regions:
         here = middle.left[region.left : region.left_end]
         there = middle.right[region.right : region.right_end]
         if len(here) != len(there):
             here, there = [b"".join(here)], [b"".join(there)]
         for number, (line, other) in enumerate(zip(here, there, strict=True), middle.first_line + region.left):
-            yield f"line {number}", traces.trace(line, other, known=known)
+            yield f"line {number}", traces.trace(line, other, known=known) or traces.nothing(line, other)
 
 
 def _diff(middle: _Middle) -> Iterator[str]:

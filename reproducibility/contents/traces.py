@@ -42,7 +42,7 @@ _BETWEEN_PARTS = re.compile(rb"[\s,;{}\[\]()|&]+")
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """A cause, and the two strings that show it."""
+    """A cause, and the two strings that show it. Without a cause they are only what differs."""
 
     cause: str
     left: str
@@ -100,17 +100,22 @@ def is_reordered(left: bytes, right: bytes) -> bool:
     return here != there and sorted(here) == sorted(there)
 
 
-def weigh(places: Sequence[tuple[str, Trace | None]]) -> Finding:
+def nothing(left: bytes, right: bytes) -> Trace:
+    """Return the trace without a cause for two pieces: what they are where they part."""
+    at = hexdump.first_difference(left, right)
+    start = at - _SHOWN_MAX // 3 if at > _SHOWN_MAX // 2 else 0
+    return Trace("", shown(left[start:].rstrip()), shown(right[start:].rstrip()))
+
+
+def weigh(places: Sequence[tuple[str, Trace]]) -> Finding:
     """Sum up what the places of a content tell. Each comes with what to call it."""
-    counts = Counter(one.cause for _, one in places if one)
-    if not counts:
-        return Finding()
-    cause = _heaviest(counts)
-    place, first = next((place, one) for place, one in places if one and one.cause == cause)
+    counts = Counter(one.cause for _, one in places if one.cause)
+    cause = _heaviest(counts) if counts else ""
+    place, first = next((place, one) for place, one in places if one.cause == cause)
     notes = [f'{place}: "{first.left}" against "{first.right}"']
     notes += [f"also {other} ({count})" for other, count in sorted(counts.items()) if other != cause]
-    unexplained = sum(one is None for _, one in places)
-    if unexplained:
+    unexplained = sum(not one.cause for _, one in places)
+    if counts and unexplained:
         notes.append(f"{unexplained} of {len(places)} places not explained")
     enough = _is_enough(counts, unexplained)
     return Finding(cause if enough else "", first.left, first.right, "; ".join(notes))

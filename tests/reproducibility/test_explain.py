@@ -278,7 +278,7 @@ def test_the_note_says_where_the_evidence_stands() -> None:
     assert note(text("", left, right)) == 'line 3: "/tmp/a/x" against "/tmp/b/x"'
     assert note(text("", left, right, path="a.bin")) == note(text("", left, right))
     binary = Pair("", "a.bin", b"\0\0/tmp/a/x\0", b"\0\0/tmp/b/x\0")
-    assert note(binary) == 'bytes 7-7: "/tmp/a/x" against "/tmp/b/x"'
+    assert note(binary) == 'byte 7: "/tmp/a/x" against "/tmp/b/x"'
 
 
 def test_the_note_names_further_causes_and_what_is_not_explained() -> None:
@@ -286,6 +286,19 @@ def test_the_note_names_further_causes_and_what_is_not_explained() -> None:
     right = "at 11:31:07\nx\nin /tmp/b/x\ny\nat 11:31:08\nz\nthing\n"
     expected = 'line 1: "10:00:00" against "11:31:07"; also build-path (1); 1 of 4 places not explained'
     assert note(text("", left, right)) == expected
+
+
+def test_what_is_not_explained_is_shown_where_it_begins() -> None:
+    found = only(text("source", "a\nreturn 41\n", "a\nreturn 42\n"))
+    assert (found.left, found.right, found.note) == (
+        "return 41",
+        "return 42",
+        'line 2: "return 41" against "return 42"',
+    )
+    long = only(text("source", "a " * 100 + "b" * 100, "a " * 100 + "c" * 100))
+    assert (long.left[:22], long.right[:22]) == ("a " * 10 + "bb", "a " * 10 + "cc")
+    assert note(Pair("", "a.bin", b"\0\1\2", b"\0\1\3")) == 'byte 2: "02" against "03"'
+    assert note(text("", '{"a": [1]}', '{"a": [2]}', path="a.json")) == 'a[0]: "1" against "2"'
 
 
 def test_a_date_that_differs_in_several_places_is_one_trace() -> None:
@@ -350,7 +363,7 @@ def test_of_huge_files_the_bytes_around_the_first_difference_are_compared() -> N
     start, end = b"line\n" * (4 << 20), b"more\n" * 1000
     pair = Pair("", "a.txt", start + b"in /tmp/a/x\n" + end, start + b"in /tmp/bb/x\n" + end)
     assert only(pair).cause == "build-path"
-    assert only(pair).note.startswith(f"bytes {len(start) + 8}-")
+    assert only(pair).note.startswith(f"byte {len(start) + 8}: ")
     assert only(replace(pair, right=start + b"in /tmp/b/x\n" + end)).cause == "build-path"
 
 

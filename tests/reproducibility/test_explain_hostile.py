@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from reproducibility.causes import CAUSES
@@ -33,6 +33,7 @@ KNOWN = Known({"path": ("/tmp/x",), "host": ("a",)}, {"path": ("/tmp/y",), "host
 
 @given(PATHS, CONTENTS, CONTENTS, st.sampled_from([Known(), KNOWN]))
 def test_any_two_contents_are_explained_the_same_way_twice(path: str, left: bytes, right: bytes, known: Known) -> None:
+    assume(left != right)
     with content(left) as here, content(right) as there:
         found = explain(path, here, there, known=known)
         assert found == explain(path, here, there, known=known)
@@ -42,6 +43,7 @@ def test_any_two_contents_are_explained_the_same_way_twice(path: str, left: byte
 
 @given(PATHS, CONTENTS, CONTENTS, st.sampled_from([Known(), KNOWN]))
 def test_swapped_sides_have_the_same_causes(path: str, left: bytes, right: bytes, known: Known) -> None:
+    assume(left != right)
     swapped = Known(known.right, known.left, known.right_times, known.left_times)
     with content(left) as here, content(right) as there:
         found = explain(path, here, there, known=known, views=False)
@@ -100,6 +102,7 @@ def test_a_unified_diff_makes_the_one_text_into_the_other(left: list[str], right
         ("a.txt", b"/a" * 400_000, b"/b" * 400_000),
         ("a.txt", b"1," * 400_000, b"2," * 400_000),
         ("a.txt", b"A_" * 400_000, b"B_" * 400_000),
+        ("a.txt", b"A_" * 800_000 + b"1", b"A_" * 800_000 + b"2"),
         ("a.bin", b"\0" * 1_000_000, b"\1" * 1_000_001),
         ("a.bin", b"ab\0" * 300_000, b"ba\0" * 300_000),
         ("s/a.dist-info/RECORD", b"a,b,1\n" * 150_000, b"a,c,1\n" * 150_000),
