@@ -1,20 +1,60 @@
-"""The root in which the commands of a build run: the target's own files, and those that only a build needs.
+"""The root in which commands of a build run: the target's own files, and what only a build needs.
 
-It is made once for each set of packages, below CACHE/roots, and then only read.
+It is made once for a set of packages, below CACHE/roots, and then only read. It needs no rights to be made, and has the
+same files whoever makes it.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import imagebuilder
 from buildpacks.api import Files, Source
+from imagebuilder.base import tiers
 from imagebuilder.base.pins import BasePins
 from imagebuilder.cache import Cache
+from imagebuilder.export import FORMAT
+from imagebuilder.sandbox.box import EPOCH
+from layers import canonical, scratch
+from layers.blobs import storage_error
+from layers.unpack import unpack
 
 
-def build_root(pins: BasePins, fetch: Callable[[Sequence[Source]], Files], cache: Cache) -> Path:
-    """Return the folder with the files of a base, its interpreter, its packages and its build-only packages.
+def build_root(pins: BasePins, cache: Cache, fetch: Callable[[Sequence[Source]], Files]) -> Path:
+    """Return the folder with the files of all packages, those for builds included.
 
-    It has the bytes that the image has, wherever the image has them. Two builds that make it at once make the same.
-    Nothing is fetched if it is there already.
+    `fetch` brings the packages; it is not called if the folder is there. Two builds may make it at once: the first that
+    is done decides, and both have made the same. The cache has to be in use, or `cache prune` could remove it.
+    Raises what reading packages raises, IntegrityError IB865 if they do not fit together, StorageError IB601 if there is
+    no room for them.
     """
-    raise NotImplementedError
+    debs = [deb for tier in (*pins.tiers, pins.build) for deb in tier]
+    key = canonical.digest(
+        {
+            "kind": "root",
+            "format": FORMAT,
+            "release": imagebuilder.__version__,
+            "architecture": pins.architecture,
+            "packages": [[deb.to_json() for deb in tier] for tier in (*pins.tiers, pins.build)],
+        }
+    )
+    root = cache.root / "roots" / key.hex
+    if not root.is_dir():
+        files = fetch([deb.source for deb in debs])
+        with scratch.folder(cache.root / "scratch") as made:
+            try:
+                _make(pins, files, made, root)
+            except OSError as error:
+                raise storage_error(error, root) from error
+    return root
+
+
+def _make(pins: BasePins, files: Files, made: Path, root: Path) -> None:
+    unpack(tiers.root_entries(pins, files, scratch=made), made / "root", time_s=EPOCH)
+    os.sync()  # after a power cut the name must not be there without the bytes
+    root.parent.mkdir(exist_ok=True)
+    try:
+        (made / "root").rename(root)
+    except OSError:
+        if not root.is_dir():  # another build was first
+            raise

@@ -134,6 +134,7 @@ def _request(source: Path, values: Values, tables: Tables, *, project: FileSetti
         platform=Platform(*values.text("platform", _DEFAULTS["platform"]).split("/")),
         base=values.text("base", _DEFAULTS["base"]),
         packages=values.list("packages"),
+        build_packages=values.list("build-packages"),
         settings={key: Setting(values.text(key), values.given[key].origin) for key in _OF_BUILDPACKS if values.on(key)},
         processes=tables["processes"],
         env=_plain(tables["env"]),

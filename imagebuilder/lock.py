@@ -41,11 +41,15 @@ class LockedStep:
 
 @dataclass(frozen=True, slots=True)
 class PlatformLock:
-    """The pins of one platform: the base with all OS packages, and those of each buildpack by its id."""
+    """The pins of one platform: the base with all OS packages, and those of each buildpack by its id.
+
+    `packages` and `build_packages` are the OS packages that were asked for.
+    """
 
     base: Base
     packages: tuple[str, ...]
     steps: Mapping[str, LockedStep]
+    build_packages: tuple[str, ...] = ()
 
     @property
     def interpreter(self) -> Interpreter | None:
@@ -120,7 +124,7 @@ def _unreadable(reason: str) -> UsageError:
 
 def _platform_table(lock: PlatformLock) -> dict[str, Json]:
     steps = {name: _step_table(step) for name, step in lock.steps.items()}
-    return {"base": locked.to_table(lock.base, lock.packages), "buildpacks": steps}
+    return {"base": locked.to_table(lock.base, lock.packages, lock.build_packages), "buildpacks": steps}
 
 
 def _step_table(step: LockedStep) -> dict[str, Json]:
@@ -171,7 +175,10 @@ def _platform(value: object) -> PlatformLock:
     base = platform.table("base")
     steps = platform.table("buildpacks").values
     return PlatformLock(
-        locked.from_table(base), base.texts("requested"), {name: _step(tables.table(steps[name])) for name in steps}
+        locked.from_table(base),
+        base.texts("requested"),
+        {name: _step(tables.table(steps[name])) for name in steps},
+        base.texts("build-requested"),
     )
 
 

@@ -99,6 +99,7 @@ OPTIONS = (
     Option("files", "list the files of every layer", commands=("inspect",)),
     Option("keep", "cache prune: keep what was used last, up to SIZE", "SIZE", "", ("cache",)),
     Option("packages", "Debian packages to add to the image", file="list"),
+    Option("build-packages", "Debian packages for what is built, not for the image", file="list"),
     Option("requirements", "files that name the packages to install", file="text or list"),
     Option("processes", "type of process to command", file="table"),
     Option("env", "environment of the image", file="table"),

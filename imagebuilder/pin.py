@@ -43,7 +43,8 @@ def stale(plan: Plan, request: BuildRequest, lock: PlatformLock | None) -> tuple
             reasons.append(f"{step.buildpack.id}: {reason}")
         if locked and not interpreter:
             interpreter = locked.pins.interpreter
-    if not reasons and _packages(request, lock.steps) != lock.packages:
+    asked = _packages(request, lock.steps), _build_packages(request)
+    if not reasons and asked != (lock.packages, lock.build_packages):
         reasons.append("the OS packages asked for have changed")
     return tuple(reasons)
 
@@ -65,12 +66,17 @@ def pin(
     )
     old_steps = _fitting_steps(lock, offer)
     steps = _pin_steps(plan, request, old_steps, suppliers=suppliers, upgrade=upgrade, offer=offer, renew=kept is None)
-    packages = _packages(request, steps)
-    if kept is None or lock is None or packages != lock.packages:
+    packages, build_packages = _packages(request, steps), _build_packages(request)
+    if kept is None or lock is None or (packages, build_packages) != (lock.packages, lock.build_packages):
         if kept:  # the base is chosen anew, so the interpreter in it has to be the newest too
             steps = _pin_steps(plan, request, steps, suppliers=suppliers, upgrade=upgrade, offer=offer, renew=True)
-        kept = debian.pin(suppliers.index(), interpreter=_interpreter(steps), packages=packages)
-    return PlatformLock(kept, packages, steps)
+        kept = debian.pin(
+            suppliers.index(),
+            interpreter=_interpreter(steps),
+            packages=packages,
+            build_packages=build_packages,
+        )
+    return PlatformLock(kept, packages, steps, build_packages)
 
 
 def _pin_on_image(
@@ -87,7 +93,7 @@ def _pin_on_image(
     old_steps = _fitting_steps(lock, offer)
     steps = _pin_steps(plan, request, old_steps, suppliers=suppliers, upgrade=upgrade, offer=offer, renew=kept is None)
     packages = _packages(request, steps)
-    image.check_packages(base, packages)
+    image.check_packages(base, (*packages, *request.build_packages))
     return PlatformLock(base, packages, steps)
 
 
@@ -244,6 +250,10 @@ def _digest(app: App, path: str) -> str:
 
 def _packages(request: BuildRequest, steps: Mapping[str, LockedStep]) -> tuple[str, ...]:
     return tuple(sorted({*request.packages, *(name for step in steps.values() for name in step.pins.os_packages)}))
+
+
+def _build_packages(request: BuildRequest) -> tuple[str, ...]:
+    return tuple(sorted({*request.build_packages}))
 
 
 def _interpreter(steps: Mapping[str, LockedStep]) -> Interpreter | None:

@@ -38,6 +38,7 @@ class BuildRequest:
     title: str = ""
     base: str = "debian:trixie"
     packages: tuple[str, ...] = ()
+    build_packages: tuple[str, ...] = ()
     settings: Mapping[str, Setting] = field(default_factory=dict)
     processes: Mapping[str, Setting] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)

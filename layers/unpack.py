@@ -1,6 +1,6 @@
 """Files in a folder, made of entries: for what has to run before there is an image.
 
-Owners are those of whoever unpacks and times are the same everywhere. Rights are as in the entries, but all may read and
+Owners are those of whoever unpacks, times are the same everywhere. Rights are as in the entries, but all may read, and
 only the owner may write. The folder is new, so what stands in it is known: nothing is ever written through a link.
 """
 

@@ -41,6 +41,8 @@ BASE = (
     "tzdata",
     "zlib1g",
 )
+# Essential packages: others use their programs without saying so (Debian policy, 3.8).
+ESSENTIAL = ("bash", "coreutils", "dash", "diffutils", "findutils", "grep", "gzip", "mawk", "sed", "tar")
 _PYTHON = re.compile(r"python3\.[0-9]+")
 _GLIBC = re.compile(r"([0-9]+)\.([0-9]+)")
 
@@ -84,14 +86,28 @@ def target(source: PackageIndex | BasePins) -> Target:
     return Target(Platform("linux", source.architecture), f"debian:{source.suite}", (int(glibc[1]), int(glibc[2])))
 
 
-def pin(index: PackageIndex, *, interpreter: Interpreter | None, packages: tuple[str, ...]) -> BasePins:
+def pin(
+    index: PackageIndex,
+    *,
+    interpreter: Interpreter | None,
+    packages: tuple[str, ...],
+    build_packages: tuple[str, ...] = (),
+) -> BasePins:
     """Choose the newest packages: the base, the interpreter, those asked for, and all they depend on.
 
-    There are always three tiers; one may be empty. Raises BuildError IB554 if the suite has no such package (the
+    There are always three tiers; one may be empty. With packages for builds come the headers of the interpreter, and
+    what every Debian has, since build scripts expect it. Raises BuildError IB554 if the suite has no such package (the
     nearest names are in the hint), IB555 if one of its dependencies cannot be met.
     """
     base = closure(index, BASE)
     python = closure(index, interpreter.packages if interpreter else (), below=base)
     rest = closure(index, packages, below={**base, **python})
-    tiers = tuple(tuple(package.deb for package in tier.values()) for tier in (base, python, rest))
-    return BasePins(index.suite, index.architecture, index.snapshot, tiers)
+    needed = (*build_packages, *ESSENTIAL, *_headers(index, interpreter)) if build_packages else ()
+    build = closure(index, needed, below={**base, **python, **rest})
+    *tiers, build_tier = (tuple(package.deb for package in tier.values()) for tier in (base, python, rest, build))
+    return BasePins(index.suite, index.architecture, index.snapshot, tuple(tiers), build_tier)
+
+
+def _headers(index: PackageIndex, interpreter: Interpreter | None) -> tuple[str, ...]:
+    names = (f"lib{name}-dev" for name in (interpreter.packages if interpreter else ()))
+    return tuple(name for name in names if index.newest(name))

@@ -3,7 +3,7 @@
 import re
 
 from buildpacks.api import Interpreter
-from imagebuilder.base.pins import TIERS, Base, BasePins, ImagePins, PinnedDeb
+from imagebuilder.base.pins import BUILD, TIERS, Base, BasePins, ImagePins, PinnedDeb
 from imagebuilder.base.probe import Found
 from imagebuilder.tables import Table
 from layers.canonical import Json
@@ -12,8 +12,8 @@ from layers.digest import Digest
 from layers.layer import Layer
 
 
-def to_table(base: Base, requested: tuple[str, ...]) -> dict[str, Json]:
-    """Return the table of a base; `requested` are the OS packages that the application asked for."""
+def to_table(base: Base, requested: tuple[str, ...], build_requested: tuple[str, ...] = ()) -> dict[str, Json]:
+    """Return the table of a base, and what the application asked for: packages in the image, packages for builds."""
     if isinstance(base, ImagePins):
         return {
             **_image_table(base),
@@ -25,7 +25,12 @@ def to_table(base: Base, requested: tuple[str, ...]) -> dict[str, Json]:
         "architecture": base.architecture,
         "snapshot": base.snapshot,
         "requested": list(requested),
-        "packages": [_deb_table(deb, name) for name, tier in zip(TIERS, base.tiers, strict=True) for deb in tier],
+        **({"build-requested": list(build_requested)} if build_requested else {}),
+        "packages": [
+            _deb_table(deb, name)
+            for name, tier in zip((*TIERS, BUILD), (*base.tiers, base.build), strict=True)
+            for deb in tier
+        ],
     }
 
 
@@ -39,6 +44,7 @@ def from_table(table: Table) -> Base:
         table.text("architecture"),
         table.text("snapshot"),
         tuple(tuple(deb for name, deb in debs if name == tier) for tier in TIERS),
+        tuple(deb for name, deb in debs if name == BUILD),
     )
 
 

@@ -13,6 +13,8 @@ from layers.digest import Digest
 from layers.layer import Layer
 
 TIERS = ("base", "interpreter", "packages")
+# What the lock calls the packages of no image.
+BUILD = "build"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +42,16 @@ class PinnedDeb:
 class BasePins:
     """The packages of an image in three tiers: the base, the interpreter, what the application asked for.
 
-    `architecture` is Debian's name, which for amd64 and arm64 is that of OCI too. `snapshot` is a moment, as the
-    snapshot archive writes it (`20261120T141110Z`), at which that archive has all of these files.
+    `build` are there besides while something is built, and never in the image. `architecture` is Debian's name, which
+    for amd64 and arm64 is that of OCI too. `snapshot` is a moment, as the snapshot archive writes it
+    (`20261120T141110Z`), at which that archive has all of these files.
     """
 
     suite: str
     architecture: str
     snapshot: str
     tiers: tuple[tuple[PinnedDeb, ...], ...]
+    build: tuple[PinnedDeb, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.tiers) != len(TIERS):
@@ -61,7 +65,7 @@ class BasePins:
     @property
     def packages(self) -> frozenset[str]:
         """The names of all packages."""
-        return frozenset(deb.name for tier in self.tiers for deb in tier)
+        return frozenset(deb.name for tier in (*self.tiers, self.build) for deb in tier)
 
     @property
     def layer_count(self) -> int:
@@ -70,8 +74,9 @@ class BasePins:
 
     @property
     def identity(self) -> Json:
-        """What decides the bytes of the base."""
-        return [[deb.digest.value for deb in tier] for tier in self.tiers]
+        """What decides the bytes of the base, and of what is built upon it."""
+        tiers = (*self.tiers, self.build) if self.build else self.tiers
+        return [[deb.digest.value for deb in tier] for tier in tiers]
 
 
 @dataclass(frozen=True, slots=True)

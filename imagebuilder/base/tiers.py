@@ -45,19 +45,38 @@ def _layer_spec(pins: BasePins, number: int, unpacked: "_Unpacked", warn: Warn) 
         root = Root()
         own: list[Entry] = []
         for at, tier in enumerate(tiers):
-            own = list(system.skeleton(root, pins.architecture)) if at == 0 else []
-            for deb in tier:
-                own += unpack(root, packages[deb], warn if at == number else _ignore)
-                own += system.status(root, deb.name, packages[deb])
-            own += system.completion(root, own, [packages[deb] for deb in tier])
+            own = _lay(root, pins, [(deb, packages[deb]) for deb in tier], warn if at == number else _ignore)
         folders = {folder.path: folder for entry in own for folder in root.parents(entry.path)}
         return [*own, *folders.values(), system.linker_cache(root)]
 
     return LayerSpec(f"debian:{pins.suite} {TIERS[number]}", key, entries, tuple(deb.source for deb in debs))
 
 
+def root_entries(pins: BasePins, files: Files, *, scratch: Path) -> list[Entry]:
+    """List the files of all tiers and of the packages for builds: a root in which something can be built.
+
+    The packages are unpacked into the folder `scratch`, which has to last until the entries are written.
+    """
+    tiers = (*pins.tiers, pins.build)
+    packages = _Unpacked(scratch).read((deb for tier in tiers for deb in tier), files)
+    root = Root()
+    for tier in tiers:
+        _lay(root, pins, [(deb, packages[deb]) for deb in tier], _ignore)
+    return [*root.entries.values(), system.linker_cache(root)]
+
+
+def _lay(root: Root, pins: BasePins, debs: list[tuple[PinnedDeb, Deb]], warn: Warn) -> list[Entry]:
+    """Lay a tier over those below it, and return what it adds. The first one finds nothing there."""
+    own = [] if root.entries else list(system.skeleton(root, pins.architecture))
+    for pinned, deb in debs:
+        own += unpack(root, deb, warn)
+        own += system.status(root, pinned.name, deb)
+    own += system.completion(root, own, [deb for _, deb in debs])
+    return own
+
+
 def _ignore(_text: str) -> None:
-    """Say nothing of a lower tier: its own layer does."""
+    """Say nothing of a tier that is not the layer's own, nor of what is in no image."""
 
 
 class _Unpacked:

@@ -299,7 +299,7 @@ def execute(command: list[str], env: dict[str, str]) -> None:
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
-            reason = error.strerror
+            reason = os.strerror(error.errno or 0)
     os.write(2, f"sandbox: execvp {command[0]}: {reason}\n".encode())
     os._exit(127)
 
