@@ -54,18 +54,18 @@ class Changed:
     def differences(self) -> Iterator[Difference]:
         """Yield one difference for each package."""
         for one, other in self._pairs:
-            package = one or other
-            if package:
-                versions = one.version if one else "", other.version if other else ""
-                aspect: Aspect = "value" if one and other else "presence"
-                yield Difference("file", package.path, aspect, *versions, package.cause, package.layer, package.name)
+            named = min((package for package in (one, other) if package), key=lambda package: package.path)
+            versions = one.version if one else "", other.version if other else ""
+            aspect: Aspect = "value" if one and other else "presence"
+            yield Difference("file", named.path, aspect, *versions, named.cause, named.layer, named.name)
 
     def cause(self, path: str) -> str:
         """Return the cause that a file, or a folder that only one side has, follows from; empty if there is none."""
         path = path.partition("!/")[0]
-        return self._owners.get(path) or self._owners.get(source(path)) or self._by_interpreter(path)
-
-    def _by_interpreter(self, path: str) -> str:
+        own = _DISTRIBUTION.fullmatch(path) if "-info/" in path else None
+        for owned in (path, source(path), own[1] if own else path):
+            if owned in self._owners:
+                return self._owners[owned]
         return "interpreter" if any(mark in path for mark in self._marks) else ""
 
     def _own(self, package: Package) -> None:
