@@ -111,8 +111,8 @@ class Known:
     """What is known of the two builds that made the images, so that its traces can be recognised in them.
 
     Keys: `path` (folders of the source, the store and temporary files), `home`, `user`, `host`, `zone`, `locale`,
-    `environment` (values of variables); values: the strings of each side. `times` are ranges of seconds since the epoch in which each side was built.
-    Empty for images of unknown origin.
+    `environment` (values of variables); values: the strings of each side. `times` are ranges of seconds since the epoch
+    in which each side was built. Empty for images of unknown origin.
     """
 
     left: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -134,12 +134,12 @@ def _by_text(path: str, left: bytes, right: bytes, *, known: Known) -> tuple[Fin
     """Return why two texts differ, and what shows them."""
     found = records.finding(path, left, right, known=known)
     if found is None:
-        documents = structured.parse(path, left, right)
-        if documents and documents.fields:
-            return structured.finding(documents, known=known), partial(structured.view, documents)
+        fields = structured.differing(path, left, right)
+        if fields:
+            return structured.finding(fields, known=known), partial(structured.view, fields)
         found = text.finding(left, right, known=known)
-        if documents and not found.cause:
-            found = Finding("set-order", note="equal values, in another order or with other spaces")
+        if fields is not None and not found.cause:
+            found = structured.finding(fields, known=known)
     return found, partial(text.view, left, right)
 
 

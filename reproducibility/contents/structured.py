@@ -4,8 +4,7 @@ import json
 import re
 import tomllib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
 from layers.canonical import Json
@@ -21,43 +20,41 @@ _TOML_MAX = 64 << 10
 _FIELDS_MAX = 1000
 _PLACES_MAX = 50
 _ROWS_MAX = 100
+_TOML = (".toml", "Pipfile")
 _POSITION = re.compile(r"\[\d+\]")
 
 
-@dataclass(frozen=True, slots=True)
-class Documents:
-    """Two documents of one file: the fields in which they differ, none if only the way they are written does."""
-
-    fields: tuple[Field, ...]
-
-
-def parse(path: str, left: bytes, right: bytes) -> Documents | None:
-    """Read two JSON or TOML documents; None if one of them is none."""
+def differing(path: str, left: bytes, right: bytes) -> Sequence[Field] | None:
+    """Read two JSON or TOML documents and return the fields in which they differ; None if one of them is none."""
     here, there = _document(path, left), _document(path, right)
     if here is None or there is None:
         return None
-    return Documents(tuple(islice(fields.differing(here, there), _FIELDS_MAX)))
+    found = list(islice(fields.differing(here, there), _FIELDS_MAX))
+    # Of equal TOML documents the comments differ, which are text.
+    return None if not found and path.endswith(_TOML) else found
 
 
-def finding(documents: Documents, *, known: Known) -> Finding:
-    """Tell why two documents differ in their fields."""
-    reordered = _reordered(documents.fields)
+def finding(differing: Sequence[Field], *, known: Known) -> Finding:
+    """Tell why two documents differ in these fields; in none if only the way they are written is another."""
+    if not differing:
+        return Finding("set-order", note="equal values, in another order or with other spaces")
+    reordered = _reordered(differing)
     return traces.weigh(
         [
             (one.path, Trace("set-order", one.left, one.right) if _list(one) in reordered else _trace(one, known))
-            for one in documents.fields[:_PLACES_MAX]
+            for one in differing[:_PLACES_MAX]
         ]
     )
 
 
-def view(documents: Documents) -> View:
+def view(differing: Sequence[Field]) -> View:
     """Show the fields that differ."""
-    return table.view((one.path, one.left, one.right) for one in documents.fields[:_ROWS_MAX])
+    return table.view((one.path, one.left, one.right) for one in differing[:_ROWS_MAX])
 
 
 def _document(path: str, content: bytes) -> Mapping[str, Json] | None:
     try:
-        if path.endswith((".toml", "Pipfile")) and len(content) <= _TOML_MAX:
+        if path.endswith(_TOML) and len(content) <= _TOML_MAX:
             document: Json = tomllib.loads(content.decode())
         elif content[:1] in (b"{", b"[") and len(content) <= _JSON_MAX:
             document = json.loads(content)

@@ -216,6 +216,7 @@ DOCUMENTS = [
     text("source", '{"a": "one"}', '{"a": "one", "b": "two"}', path="a.json"),
     text("set-order", "a = 1\nb = 2\n", "b = 2\na = 1\n", path="a.toml"),
     text("build-path", 'a = "/tmp/x/a"\n', 'a = "/tmp/yy/a"\n', "/tmp/x/a", "/tmp/yy/a", path="a.toml"),
+    text("source", "# one\na = 1\n", "# two\na = 1\n", path="a.toml"),
     text("line-endings", '{"a":\r\n1}\r\n', '{"a":\n1}\n', path="a.json"),
 ]  # fmt: skip
 TEXTS = [
