@@ -34,6 +34,22 @@ def running() -> Iterator[dict[str, str]]:
         shutil.rmtree(folder)
 
 
+@contextmanager
+def forgetting(environment: dict[str, str]) -> Iterator[None]:
+    """Remove the images that come into an engine in the block, so that the next test finds what it expects."""
+    import docker  # not for every session of tests
+
+    client = docker.from_env(environment=environment)
+    try:
+        before = {image.id for image in client.images.list()}
+        yield
+        for image in client.images.list():
+            if image.id not in before:
+                client.images.remove(image.id, force=True)
+    finally:
+        client.close()
+
+
 def _command(folder: Path) -> list[str]:
     return [
         "dockerd",

@@ -13,7 +13,7 @@ import pytest
 import tomli
 import tomli_w
 
-from tests import bases, world
+from tests import bases, engine, world
 from tests.bases import SLIM
 from tests.registry import INDEX, MANIFEST, Registry, digest_of
 from tests.world import World
@@ -331,12 +331,13 @@ def test_an_image_upon_another_image_is_rebuilt_upon_what_the_lock_has(published
 
 @pytest.mark.docker
 def test_an_image_in_an_engine_is_known_by_its_config(published: Published, docker_environment: dict[str, str]) -> None:
-    engine = {"DOCKER_HOST": docker_environment["DOCKER_HOST"]}
-    ran = published.world.run("build", str(published.app), "--load", "docker", "-t", "audited", **engine)
-    assert ran.returncode == 0, ran.stderr
-    ran = published.world.run("audit", "docker:audited", str(published.app), "--json", **engine)
-    assert ran.returncode == 0, ran.stderr
-    assert json.loads(ran.stdout)["differences"] == []
-    changed = published.copied(main__py="import flask\n")
-    code, inputs = audit(published, "docker:audited", changed, **engine)
-    assert (code, differing(inputs)) == (1, ["source"])
+    where = {"DOCKER_HOST": docker_environment["DOCKER_HOST"]}
+    with engine.forgetting(docker_environment):
+        ran = published.world.run("build", str(published.app), "--load", "docker", "-t", "audited", **where)
+        assert ran.returncode == 0, ran.stderr
+        ran = published.world.run("audit", "docker:audited", str(published.app), "--json", **where)
+        assert ran.returncode == 0, ran.stderr
+        assert json.loads(ran.stdout)["differences"] == []
+        changed = published.copied(main__py="import flask\n")
+        code, inputs = audit(published, "docker:audited", changed, **where)
+        assert (code, differing(inputs)) == (1, ["source"])

@@ -17,7 +17,7 @@ from layers.descriptor import INDEX, MANIFEST
 from layers.entry import file
 from layers.errors import BuildError, IntegrityError, RefusedError, UsageError
 from reproducibility.images import Subject
-from tests import images
+from tests import engine, images
 from tests.fake_docker import Engine
 from tests.images import Made
 from tests.registry import Registry
@@ -249,19 +249,19 @@ def test_a_saved_archive_with_other_bytes_than_it_promises_is_refused(tmp_path: 
 def test_docker_is_asked_for_what_it_holds(made: Made, tmp_path: Path) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    with Engine(saved={"team/shop:1.0": as_docker_saves(made)}).running() as engine:
-        subject = read("docker:team/shop:1.0", scratch, engine.environment)
+    with Engine(saved={"team/shop:1.0": as_docker_saves(made)}).running() as fake:
+        subject = read("docker:team/shop:1.0", scratch, fake.environment)
         assert (subject.reference, subject.digest) == ("docker:team/shop:1.0", made.image.config.digest.value)
         assert list(scratch.iterdir()) == []
         with pytest.raises(RefusedError, match="Docker has no image 'nothing'") as caught:
-            read("docker:nothing", scratch, engine.environment)
+            read("docker:nothing", scratch, fake.environment)
         assert caught.value.code == "IB810"
-        engine.error = "the store is damaged"
+        fake.error = "the store is damaged"
         with pytest.raises(RefusedError, match="the store is damaged") as caught:
-            read("docker:team/shop:1.0", scratch, engine.environment)
+            read("docker:team/shop:1.0", scratch, fake.environment)
         assert caught.value.code == "IB811"
     with pytest.raises(RefusedError) as caught:
-        read("docker:team/shop:1.0", scratch, engine.environment)
+        read("docker:team/shop:1.0", scratch, fake.environment)
     assert caught.value.code == "IB660"
 
 
@@ -310,12 +310,12 @@ def test_a_real_docker_gives_what_it_was_given(tmp_path: Path, docker_environmen
     twice = [file("greeting", b"hi\n")]
     made = images.make(tmp_path / "store", twice, [file("other", b"ho\n")], twice)
     tags = (reference.parse("subject"),)
-    daemon.load_docker(made.image, made.store, tags, environment=docker_environment)
-    subject = read("docker:subject", tmp_path, docker_environment)
-    assert subject.digest == made.image.config.digest.value
+    with engine.forgetting(docker_environment):
+        daemon.load_docker(made.image, made.store, tags, environment=docker_environment)
+        subject = read("docker:subject", tmp_path, docker_environment)
+        by_id = read(f"docker:{made.image.config.digest.hex[:12]}", tmp_path, docker_environment)
+    assert subject.digest == by_id.digest == made.image.config.digest.value
     assert [layer.digest for layer in subject.images[0].layers] == [layer.diff_id.value for layer in made.image.layers]
-    by_id = f"docker:{made.image.config.digest.hex[:12]}"
-    assert read(by_id, tmp_path, docker_environment).digest == subject.digest
     with pytest.raises(RefusedError) as caught:
         read("docker:nothing", tmp_path, docker_environment)
     assert caught.value.code == "IB810"
