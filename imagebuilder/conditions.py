@@ -1,14 +1,14 @@
 """Conditions: what a build of a check runs under, value by value.
 
-What a variation is about is fixed in the builds that do not vary it: the clock stands still and hashing is seeded, so
-that a difference is put down to what was varied and not to the seconds between two builds.
+What a variation is about is held fast in the builds that do not vary it: all begin at the same second and hash from the
+same seed, so that a difference is put down to what was varied and not to the time between two builds.
 """
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from imagebuilder.disguise import Disguise
-from imagebuilder.host import Host, stopped_clock
+from imagebuilder.host import Host
 
 _SECONDS = {"days": 86400, "hours": 3600}
 _LOCALE = (
@@ -51,15 +51,11 @@ _PYTHON = ("PYTHONDONTWRITEBYTECODE", "PYTHONFAULTHANDLER", "PYTHONNOUSERSITE", 
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What a build runs under. `clock` is what it takes for the time, in seconds since 1970; None: the right one.
-
-    `workers` is how many downloads and layers there are at a time; `shown` is what was varied, for people.
-    """
+    """What a build runs under: `workers` downloads and layers at a time. `shown` is what was varied, for people."""
 
     environment: Mapping[str, str]
     disguise: Disguise
     workers: int = 0
-    clock: int | None = None
     shown: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -69,18 +65,18 @@ def conditions(host: Host, selected: Collection[str], varied: Mapping[str, str])
     Where files lie is not decided here: that is `places.Place`.
     """
     processors, workers = _processors(host, varied.get("cpus", ""))
-    clock = host.started + _offset(varied.get("clock", "+0 days")) if "clock" in selected else None
     disguise = Disguise(
         user=int(varied["user"]) if "user" in varied else None,
         setuid=host.setuid,
         hostname=varied.get("hostname", ""),
         umask=int(varied["umask"], 8) if "umask" in varied else None,
         processors=processors,
-        environment={} if clock is None else stopped_clock(host.faketime, clock),
+        clock=host.started + _offset(varied.get("clock", "+0 days")) if "clock" in selected else None,
+        faketime=host.faketime,
     )
     if "downloads" in varied:
         workers = int(varied["downloads"])
-    return Conditions(_environment(host, selected, varied), disguise, workers, clock, _shown(host, varied))
+    return Conditions(_environment(host, selected, varied), disguise, workers, _shown(host, varied))
 
 
 def _environment(host: Host, selected: Collection[str], varied: Mapping[str, str]) -> dict[str, str]:

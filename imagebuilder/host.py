@@ -6,7 +6,7 @@ Nothing is believed of a machine: what is to be varied is tried once, by a progr
 import locale
 import os
 import sys
-import time  # noqa: TID251 a check stops the clock of its builds at its own start
+import time  # noqa: TID251 all builds of a check begin at one time
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ _LOADED = "import sys; sys.path.insert(0, sys.argv[1]); import imagebuilder.buil
 class Host:
     """A machine. `usual` are values of variations as they are here, `locales` those that are installed.
 
-    `setuid`: another user can only be had really, not by a user namespace. `faketime` is the library that stops clocks.
+    `setuid`: another user can only be had really, not by a user namespace. `faketime` is the library that sets clocks.
     `workers` are as many as a build has unless told otherwise; `started` is the time in seconds since 1970.
     """
 
@@ -86,27 +86,11 @@ def survey(
     return host, {name: reason for name, reason in why.items() if reason}
 
 
-def stopped_clock(library: str, time_s: int) -> dict[str, str]:
-    """Return the variables that stop the clock of every program that asks the C library for the time.
-
-    Waiting goes on as always: of libfaketime 0.9.10 this is the only setting in which threads of Python neither hang
-    nor spin. What it breaks is `time.sleep` of Python 3.11 and newer.
-    """
-    return {
-        "FAKETIME": str(time_s),
-        "FAKETIME_DISABLE_SHM": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        "FAKETIME_FMT": "%s",
-        "FAKETIME_FORCE_MONOTONIC_FIX": "0",
-        "LD_PRELOAD": library,
-    }
-
-
 def _find_faketime(environment: Mapping[str, str]) -> tuple[str, str]:
-    """Return the library that stops clocks, or why there is none."""
+    """Return the library that sets clocks, or why there is none."""
     found = sorted(path for place in _FAKETIME for path in Path("/usr").glob(f"{place}/libfaketime.so.1"))
     for path in found:
-        if not _refusal(Disguise(environment=stopped_clock(str(path), _CLOCK)), environment, 2, str(_CLOCK)):
+        if not _refusal(Disguise(clock=_CLOCK, faketime=str(path)), environment, 2, str(_CLOCK)):
             return str(path), ""
     return "", f"{found[0]} has no effect on {sys.executable}" if found else "install libfaketime"
 

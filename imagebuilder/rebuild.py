@@ -100,13 +100,14 @@ class Rebuilder:
         opened = self.opened.enter_context(
             subject.open_subject(f"oci:{image}", settings=self.settings, scratch=self.ground.work)
         )
-        times = (under.clock, under.clock) if under.clock is not None else (int(began), int(time.time()))
+        seconds = time.time() - began
+        first = int(began) if under.disguise.clock is None else under.disguise.clock
         return Built(
             replace(opened, reference=title),
             {**under.shown, **places.shown(place, self.ground, values)},
             self._known(place, under, values),
-            times,
-            round(time.time() - began, 3),
+            (first, first + int(seconds) + 1),
+            seconds,
         )
 
     def _lay_out(self, place: Place, under: Conditions, values: Mapping[str, str]) -> None:

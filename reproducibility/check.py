@@ -28,6 +28,8 @@ Compare = Callable[[Subject, Subject, Known], Comparison]
 
 # What stands for a variation where things differ without any.
 CHANCE = "chance"
+# Causes of which the content itself says that they are about time.
+_TIMES = frozenset({"created", "gzip-header", "mtime", "pyc-time", "timestamp", "zip-time"})
 # Whatever the causes, somebody waits for the end of it.
 MOST_BUILDS = 40
 
@@ -98,6 +100,11 @@ class _Trials:
         return self.differing[key]
 
 
+def _of_time(difference: Difference, blamed: tuple[str, ...]) -> tuple[str, ...]:
+    """Blame the clock for times that differ without any variation: it went on between the builds."""
+    return ("clock",) if blamed == (CHANCE,) and difference.cause in _TIMES else blamed
+
+
 def _loci(comparison: Comparison) -> Loci:
     return frozenset(each.locus for each in comparison.everything)
 
@@ -118,7 +125,7 @@ def _blamed(
     """Write into each difference what is to blame for it, and count what is not the consequence of others."""
 
     def refined(differences: tuple[Difference, ...]) -> tuple[Difference, ...]:
-        return tuple(refine(each, causes[each.locus]) for each in differences)
+        return tuple(refine(each, _of_time(each, causes[each.locus])) for each in differences)
 
     images = tuple(replace(image, differences=refined(image.differences)) for image in comparison.images)
     blamed = replace(comparison, images=images, differences=refined(comparison.differences))
