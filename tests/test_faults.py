@@ -19,13 +19,13 @@ from reproducibility.causes import CAUSES
 from reproducibility.scenarios import USUAL
 from tests import faults, findings, world
 from tests.containers import imagebuilder
-from tests.faults import Fault
-from tests.faults.crafted import PAIRS, Pair
+from tests.faults import Fault, crafted
+from tests.faults.crafted import PAIRS, Member, Pair, Sketch
 from tests.findings import Findings
 from tests.world import World
 
 # What these mistakes depend on; bisecting over the rest would only take time.
-FEW = {mistake: {fault.blamed for fault in made} for mistake, made in faults.MISTAKES.items() if mistake != "files"}
+FEW = {mistake: {fault.blamed for fault in made} for mistake, made in faults.MISTAKES.items()}
 NO_COMPILER = pytest.mark.skipif(not shutil.which("gcc"), reason="gcc is not installed")
 INJECTED = [
     *(pytest.param("steps", fault, id=f"{fault.cause}-{fault.path}") for fault in faults.STEPS),
@@ -64,7 +64,7 @@ def _checks(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         )
         yield "sdist", check(around, "stamped", "--prepare", install, _only({"source", "temp", "clock"}))
         for mistake in faults.MISTAKES:
-            yield mistake, check(around, "app", _only(FEW.get(mistake, {*USUAL})), mistake=mistake)
+            yield mistake, check(around, "app", _only(FEW[mistake]), mistake=mistake)
 
 
 def _only(variations: Collection[str]) -> str:
@@ -99,7 +99,7 @@ def test_an_injected_fault_is_found_explained_and_put_down_to_its_variation(
     found: Mapping[str, Findings], builds: str, fault: Fault
 ) -> None:
     _skip_if_not_varied(found[builds], fault)
-    at_fault = {one.blamed for one in found[builds].at(fault.path) if one.cause == fault.cause and not one.follows}
+    at_fault = {one.blamed for one in found[builds].at(fault.path) if one.cause == fault.cause}
     assert at_fault == {(fault.blamed,)}, found[builds].at(fault.path)
 
 
@@ -123,22 +123,38 @@ def test_the_path_in_a_library_of_an_sdist_is_found(found: Mapping[str, Findings
 
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.cause)
 def test_a_crafted_pair_of_images_is_explained(pair: Pair, tmp_path: Path) -> None:
-    left, right = pair.left.write(tmp_path / "left"), pair.right.write(tmp_path / "right")
-    done = imagebuilder("diff", left, right, "--json", environment={"IMAGEBUILDER_CACHE_DIR": str(tmp_path / "cache")})
-    assert done.returncode == 1, done.stderr
-    compared = Findings(json.loads(done.stdout))
+    compared = diff(pair.left, pair.right, tmp_path)
     assert pair.cause in {one.cause for one in compared.at(pair.path)}, compared.all
+    assert {one.cause for one in compared.all if not one.follows} == {pair.follows_from or pair.cause}
+
+
+@NO_COMPILER
+def test_machine_code_is_told_from_the_traces_of_a_build(tmp_path: Path) -> None:
+    libraries = [_library(tmp_path / size, size) for size in ("8", "9")]
+    left, right = (crafted.of(Member("srv/size.so", library)) for library in libraries)
+    compared = diff(left, right, tmp_path)
+    assert {one.cause for one in compared.at("srv/size.so") if not one.follows} == {"elf-code"}
+
+
+def _library(path: Path, size: str) -> bytes:
+    source = faults.APP / "native" / "size.c"
+    subprocess.run(["gcc", "-shared", f"-DSIZE={size}", "-o", str(path), str(source)], check=True)
+    return path.read_bytes()
+
+
+def diff(left: Sketch, right: Sketch, folder: Path) -> Findings:
+    """Write two images that differ, and compare them."""
+    places = left.write(folder / "left"), right.write(folder / "right")
+    done = imagebuilder("diff", *places, "--json", environment={"IMAGEBUILDER_CACHE_DIR": str(folder / "cache")})
+    assert done.returncode == 1, done.stderr
+    return Findings(json.loads(done.stdout))
 
 
 def test_every_cause_has_its_fault() -> None:
-    injected = {fault.cause for made in (faults.STEPS, faults.NATIVE, *faults.MISTAKES.values()) for fault in made}
-    assert injected | {pair.cause for pair in PAIRS} == CAUSES.keys()
-
-
-def test_most_causes_are_brought_about_by_builds() -> None:
-    """The rest needs other inputs, or what no build does."""
-    injected = {fault.cause for made in (faults.STEPS, faults.NATIVE, *faults.MISTAKES.values()) for fault in made}
-    assert len(injected) >= 25
+    built = {fault.cause for made in (faults.STEPS, faults.NATIVE, *faults.MISTAKES.values()) for fault in made}
+    compared = {pair.cause for pair in PAIRS} | {"elf-code"}
+    assert built | compared == CAUSES.keys()
+    assert len(built) >= 25
 
 
 def _skip_if_not_varied(checked: Findings, fault: Fault) -> None:

@@ -122,24 +122,26 @@ def _json(folder: Path, media_type: str, document: Mapping[str, Any]) -> dict[st
 
 @dataclass(frozen=True)
 class Pair:
-    """Two images, and what tells them apart: a cause, and where it shows."""
+    """Two images, and what tells them apart: a cause, where it shows, and the cause that it follows from."""
 
     cause: str
     path: str
     left: Sketch
     right: Sketch
+    follows_from: str = ""
 
 
 def _files(path: str, left: bytes, right: bytes) -> tuple[Sketch, Sketch]:
-    return _of(Member(path, left)), _of(Member(path, right))
+    return of(Member(path, left)), of(Member(path, right))
 
 
-def _of(*members: Member) -> Sketch:
+def of(*members: Member) -> Sketch:
+    """Sketch an image of a tiny base and one layer."""
     return Sketch([[Member("etc/os-release", b"ID=tests\n")], members])
 
 
 def _device(minor: int) -> Sketch:
-    return _of(Member("dev/random", header={"type": tarfile.CHRTYPE, "devmajor": 1, "devminor": minor}))
+    return of(Member("dev/random", header={"type": tarfile.CHRTYPE, "devmajor": 1, "devminor": minor}))
 
 
 def _changed(sketch: Sketch, **fields: Any) -> tuple[Sketch, Sketch]:
@@ -147,24 +149,28 @@ def _changed(sketch: Sketch, **fields: Any) -> tuple[Sketch, Sketch]:
 
 
 def _package(version: str) -> Sketch:
-    folder = f"srv/site-packages/click-{version}.dist-info"
+    folder = f"click-{version}.dist-info"
+    record = "".join(f"{path},,\n" for path in ("click.py", f"{folder}/METADATA", f"{folder}/RECORD"))
     metadata = f"Metadata-Version: 2.1\nName: click\nVersion: {version}\n".encode()
-    return _of(
-        Member(f"{folder}/METADATA", metadata),
-        Member(f"{folder}/WHEEL", b"Wheel-Version: 1.0\n"),
+    return of(
+        Member(f"srv/site-packages/{folder}/METADATA", metadata),
+        Member(f"srv/site-packages/{folder}/RECORD", record.encode()),
         Member("srv/site-packages/click.py", f"version = {version!r}\n".encode()),
     )
 
 
 def _dpkg(version: str) -> Sketch:
     status = f"Package: libpq5\nStatus: install ok installed\nArchitecture: amd64\nVersion: {version}\n"
-    library = Member("usr/lib/libpq.so.5", f"libpq {version}".encode())
-    return _of(Member("var/lib/dpkg/status", status.encode()), library)
+    return of(
+        Member("usr/lib/libpq.so.5", f"libpq {version}".encode()),
+        Member("var/lib/dpkg/info/libpq5.list", b"/usr/lib/libpq.so.5\n"),
+        Member("var/lib/dpkg/status", status.encode()),
+    )
 
 
 def _python(version: str) -> Sketch:
     names = ("os", "re", "json/__init__")
-    return _of(*(Member(f"usr/lib/python{version}/{name}.py", f"# {version}\n".encode()) for name in names))
+    return of(*(Member(f"usr/lib/python{version}/{name}.py", f"# {version}\n".encode()) for name in names))
 
 
 def _based(release: str) -> Sketch:
@@ -176,7 +182,7 @@ def _based(release: str) -> Sketch:
 
 _ONE = Member("srv/one.py", b"one = 1\n")
 _TWO = Member("srv/two.py", b"two = 2\n")
-_PLAIN = _of(_ONE, _TWO)
+_PLAIN = of(_ONE, _TWO)
 _HISTORIES = [{"history": [{"created_by": "debian"}, {"created_by": f"{verb} . /srv"}]} for verb in ("COPY", "ADD")]
 _SHADOW = [b"app:!:%d:0:99999:7:::\n" % day for day in (20400, 20401)]
 _RECORDS = [b"shop.py,,\nother.py,,\n", b"shop.py,,\n"]
@@ -185,21 +191,21 @@ _NOISE = [hashlib.sha512(seed).digest() * 3 for seed in (b"left", b"right")]
 
 PAIRS = (
     Pair("device", "dev/random", _device(8), _device(9)),
-    Pair("twice", "srv/one.py", _of(_ONE), _of(_ONE, _ONE)),
+    Pair("twice", "srv/one.py", of(_ONE), of(_ONE, _ONE)),
     Pair("cache-file", "var/cache/ldconfig/aux-cache", *_files("var/cache/ldconfig/aux-cache", *_NOISE)),
     Pair("account-date", "etc/shadow", *_files("etc/shadow", *_SHADOW)),
     Pair("record", "srv/shop-1.0.dist-info/RECORD", *_files("srv/shop-1.0.dist-info/RECORD", *_RECORDS)),
     Pair("unknown", "srv/blob", *_files("srv/blob", *_NOISE)),
     Pair("source", "srv/app.py", *_files("srv/app.py", *_CODE)),
     Pair("python-package", "srv/site-packages/click-8.2.0.dist-info", _package("8.2.0"), _package("8.3.0")),
-    Pair("os-package", "libpq5", _dpkg("17.1-1"), _dpkg("17.2-1")),
+    Pair("os-package", "var/lib/dpkg/status", _dpkg("17.1-1"), _dpkg("17.2-1")),
     Pair("interpreter", "usr/lib/python3.12", _python("3.12"), _python("3.13")),
     Pair("base", "", _based("13.1"), _based("13.2")),
     Pair("platform", "linux/arm64", *_changed(replace(_PLAIN, also=("arm64", "riscv64")), also=("riscv64",))),
-    Pair("attestation", "", *_changed(replace(_PLAIN, also=("arm64",)), attested=True)),
+    Pair("attestation", "attestation of linux/amd64", *_changed(replace(_PLAIN, also=("arm64",)), attested=True)),
     Pair("media-type", "mediaType", *_changed(_PLAIN, types=DOCKER_TYPES)),
     Pair("container", "container", *_changed(_PLAIN, config={"container": "b73cb290e03e"})),
     Pair("history", "history[1].created_by", *(replace(_PLAIN, config=config) for config in _HISTORIES)),
     Pair("layering", "", _PLAIN, Sketch([_PLAIN.layers[0], [_ONE], [_TWO]])),
-    Pair("derived", "rootfs.diff_ids[1]", *_files("srv/app.py", *_CODE)),
+    Pair("derived", "rootfs.diff_ids[1]", *_files("srv/app.py", *_CODE), "source"),
 )  # fmt: skip

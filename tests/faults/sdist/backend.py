@@ -24,9 +24,10 @@ def build_wheel(wheel_directory: str, config_settings: object = None, metadata_d
         "stamped-1.0.dist-info/WHEEL": WHEEL.encode(),
     }
     if compiler := shutil.which("gcc"):
-        command = [compiler, "-g", "-shared", "-fPIC", "-o", "fast.so", str(Path("fast.c").absolute())]
-        subprocess.run(command, check=True)
-        members["stamped/fast.so"] = Path("fast.so").read_bytes()
+        library = Path(wheel_directory, "fast.so")
+        subprocess.run([compiler, "-g", "-shared", "-fPIC", "-o", library, Path("fast.c").absolute()], check=True)
+        members["stamped/fast.so"] = library.read_bytes()
+        library.unlink()
     members["stamped-1.0.dist-info/RECORD"] = "".join(map(_line, members, members.values())).encode()
     with zipfile.ZipFile(Path(wheel_directory, NAME), "w") as archive:
         for path, content in members.items():

@@ -6,11 +6,13 @@ import time
 from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 
+OTHER = (3531).to_bytes(2, "little") + b"\r\n"  # of Python 3.12, which is not the one that runs this
+
 kind, target = sys.argv[1:]
 source = Path("release.py" if kind == "code" else "module.py")
 server = time.localtime(0).tm_gmtoff == 0
 code = compile(source.read_text(), source.absolute() if kind == "path" else source, "exec")
-magic = b"\0" + MAGIC_NUMBER[1:] if kind == "version" and server else MAGIC_NUMBER
+magic = OTHER if kind == "version" and server else MAGIC_NUMBER
 header = magic + b"\x01\0\0\0" + bytes(8)  # unchecked hash
 if kind == "time":
     status = source.stat()

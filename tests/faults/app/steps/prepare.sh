@@ -11,7 +11,7 @@ echo "${TMPDIR:-/tmp}/step" > temp.txt
 #: timestamp built.txt clock
 echo "built on $day" > built.txt
 #: timestamp now.txt clock
-date > now.txt
+date -u > now.txt
 #: time-zone zone.txt zone
 LC_ALL=C date -d @0 > zone.txt
 #: locale locale.txt locale
@@ -62,7 +62,7 @@ server || echo extra > extra.txt
 "$PYTHON" steps/archive.py database app.db
 
 #: pyc-time timed.pyc clock
-touch -d "$day" module.py
+touch -d "${day}T00:00:00Z" module.py
 "$PYTHON" steps/bytecode.py time timed.pyc
 #: pyc-path placed.pyc source
 "$PYTHON" steps/bytecode.py path placed.pyc
