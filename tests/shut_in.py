@@ -51,6 +51,7 @@ def make_root(folder: Path) -> Path:
     (folder / "etc/shared").write_text("as it was\n")
     (folder / "etc/shared").chmod(0o666)
     (folder / "leads-out").symlink_to("/..")
+    (folder / "etc/tmp").symlink_to("/..")
     (folder / "tmp").mkdir()
     (folder / "tmp/of-the-root").touch()
     return folder

@@ -70,6 +70,9 @@ class Sandbox:
                 raise _unusable(place, "the sandbox has its own")
             if _link_on(self.root, place):
                 raise _unusable(place, "a link stands on the way")
+        for place in self.readable:
+            if any(place.startswith(f"{above}/") for above in self.writable):
+                raise _unusable(place, "it is in a folder that can be written to")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +151,15 @@ def _hides(place: str) -> bool:
 
 def _link_on(root: Path, place: str) -> bool:
     """Say whether a link of the root is on the way: it could lead a mount to another place than was asked for."""
-    path = root
-    for part in place.strip("/").split("/"):
-        path /= part
+    first, *rest = place.strip("/").split("/")
+    if first in OWN:
+        return False
+    path = root / first
+    for part in rest:
         if path.is_symlink():
-            return part not in OWN
-    return False
+            return True
+        path /= part
+    return path.is_symlink()
 
 
 def _unusable(place: str, why: str) -> BuildError:

@@ -9,12 +9,13 @@ import posixpath
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from imagebuilder.sandbox import box
 from imagebuilder.sandbox.box import OWN, SCRATCH, Sandbox
 from layers import scratch
+from layers.blobs import storage_error
 
 # Minor numbers of the devices with the major number 1 (Linux, admin-guide/devices.txt).
 _DEVICES = {"full": 7, "null": 3, "random": 8, "urandom": 9, "zero": 5}
@@ -26,27 +27,26 @@ def staged(sandbox: Sandbox) -> Iterator[tuple[Path, tuple[Path, ...]]]:
     """Yield such a copy, and its folders that can be written to. At the end the content of those moves back.
 
     The copy lies beside the root, since hard links do not lead from one file system to another.
+    Raises StorageError IB601 if it cannot be made.
     """
-    with scratch.folder(sandbox.root.parent / "chroots") as made:
-        stage = made / "root"
-        _link_tree(sandbox.root, stage)
-        own = tuple(_folder(stage, place) for place in SCRATCH)
-        for name in OWN:
-            _folder(stage, name)
-        _make_devices(stage / "dev")
-        moved = []
-        for place, host, writable in box.places(sandbox):
-            if writable:
-                moved.append((Path(host), _folder(stage, place)))
-            else:
-                _copy(Path(host), stage, place)
+    with scratch.folder(sandbox.root.parent / "chroots") as made, ExitStack() as moved_back:
         try:
-            for host_folder, inside in moved:
-                _move(host_folder, inside)
-            yield stage, (*own, *(inside for _, inside in moved))
-        finally:
-            for host_folder, inside in reversed(moved):
-                _move(inside, host_folder)
+            stage = made / "root"
+            _link_tree(sandbox.root, stage)
+            for name in OWN:
+                _folder(stage, name)
+            writable = [_folder(stage, place) for place in SCRATCH]
+            _make_devices(stage / "dev")
+            places = box.places(sandbox)
+            for place, host, _ in [each for each in places if not each[2]]:
+                _copy(Path(host), stage, place)
+            for place, host, _ in [each for each in places if each[2]]:
+                writable.append(_folder(stage, place))
+                moved_back.callback(_move, writable[-1], Path(host))
+                _move(Path(host), writable[-1])
+        except OSError as error:
+            raise storage_error(error, sandbox.root) from error
+        yield stage, tuple(writable)
 
 
 def _link_tree(source: Path, target: Path, *, without: tuple[str, ...] = OWN) -> None:

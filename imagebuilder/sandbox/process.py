@@ -174,8 +174,9 @@ class _Run:
 
     def _kill(self) -> None:
         """Kill the first process inside, and with it all others; the outermost one then waits until they are gone."""
-        with suppress(ProcessLookupError):
-            os.kill(self._child or self._outer.pid, signal.SIGKILL)
+        if self._outer.poll() is None:  # or its number could be another's by now
+            with suppress(ProcessLookupError):
+                os.kill(self._child or self._outer.pid, signal.SIGKILL)
 
 
 def _fields(said: bytes) -> dict[str, object]:

@@ -1,5 +1,6 @@
 """Every way to make a sandbox that works here, as this user and as nobody: what a command has, and what it cannot."""
 
+import json
 import os
 import shutil
 import socket
@@ -16,7 +17,7 @@ import pytest
 from imagebuilder.sandbox import box, command, process, rungs
 from imagebuilder.sandbox.box import Limits, Sandbox
 from layers.errors import BuildError
-from tests import shut_in
+from tests import debs, shut_in
 from tests.shut_in import Shell
 
 # (rung, as nobody): root has no use for bubblewrap, and nobody cannot change the root.
@@ -302,11 +303,29 @@ def test_a_folder_inside_needs_a_place(shell: Shell, out: Path) -> None:
 
 @pytest.mark.parametrize(
     "inside",
-    ["build/x", "/build/../x", "/", "/proc/x", "/dev/shm", "/build", "/tmp", "/leads-out/x", "/bin/x", "/a\0b"],
+    [
+        "build/x",
+        "/build/../x",
+        "/",
+        "/proc/x",
+        "/dev/shm",
+        "/build",
+        "/tmp",
+        "/leads-out/x",
+        "/bin/x",
+        "/etc/tmp/x",
+        "/a\0b",
+    ],
 )
 def test_places_that_cannot_be_given_are_refused(root: Path, inside: str) -> None:
     with pytest.raises(BuildError, match="cannot give a command") as caught:
         Sandbox(root, {inside: root})
+    assert caught.value.code == "IB861"
+
+
+def test_nothing_is_read_only_in_a_folder_that_can_be_written_to(root: Path) -> None:
+    with pytest.raises(BuildError, match="can be written to") as caught:
+        Sandbox(root, {"/build/x": root}, {"/build/x/y": root})
     assert caught.value.code == "IB861"
 
 
@@ -365,3 +384,37 @@ def test_where_namespaces_are_refused_and_nobody_is_root_it_is_said_what_to_do()
     code, bubblewrap, namespaces, chroot = ran.stdout.splitlines()
     assert (code, chroot) == ("IB860", "chroot: only root can change the root")
     assert bubblewrap.startswith("bubblewrap: ") and namespaces.endswith("No space left on device: unshare")
+
+
+@pytest.mark.docker
+def test_in_an_ordinary_container_root_has_a_chroot_and_nobody_has_nothing(
+    docker_environment: dict[str, str], place: Path, root: Path
+) -> None:
+    """The container has the programs of this host, and the rights that an engine gives by default."""
+    links = (debs.symlink(name, f"usr/{name}") for name in ("bin", "lib", "lib64", "sbin"))
+    image = subprocess.run(
+        ["docker", "import", "-"],
+        input=debs.tar([*links, debs.folder("usr"), debs.folder("tmp", mode=0o1777)]),
+        env=docker_environment,
+        capture_output=True,
+        check=True,
+    ).stdout.decode().strip()  # fmt: skip
+    volumes = [f"--volume={path}:{path}" for path in ("/usr", shut_in.HERE, place)]
+    contained = ["docker", "run", "--rm", "--interactive", "--network=none", f"--workdir={shut_in.HERE}", *volumes]
+    asked = shut_in.order(Sandbox(root), ["id", "-u"], env={}, rung="")
+    answers = []
+    for user in ("0", "65534"):
+        ran = subprocess.run(
+            [*contained, f"--user={user}", image, shut_in.python_of_nobody(), "-B", "-m", "tests.shut_in"],
+            input=asked,
+            env=docker_environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stderr
+        answers.append(json.loads(ran.stdout))
+    of_root, of_nobody = answers
+    assert (of_root["rung"], of_root["output"]) == ("chroot", "65532\n")
+    assert "the network is not cut off" in of_root["lacks"]
+    assert of_nobody["code"] == "IB860" and len(of_nobody["details"]) == 3
