@@ -127,9 +127,9 @@ class _Reader:
             return b""
         if len(block) < _BLOCK:
             raise damaged("it is cut off in a header")
-        total = sum(block) - sum(block[148:156]) + 8 * 0x20
+        promised, total = _number(block[148:156]), sum(block) - sum(block[148:156]) + 8 * 0x20
         # Old writers summed signed characters.
-        if _number(block[148:156]) not in (total, total - 256 * sum(byte > 0x7F for byte in block)):
+        if promised != total and promised != total - 256 * sum(byte > 0x7F for byte in block):
             raise damaged(f"the checksum of the header at byte {at} is wrong")
         return block
 
