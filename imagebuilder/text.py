@@ -39,6 +39,11 @@ def size(count: int) -> str:
     return f"{value:.0f} {unit}" if value >= 100 or unit in ("B", "kB") else f"{value:.1f} {unit}"
 
 
+def counted(count: int, noun: str) -> str:
+    """Write a number of things: `1 layer`, `1,204 layers`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """Write a duration: `0.3 s`, `2 min 05 s`."""
     if seconds < 100:

@@ -97,26 +97,40 @@ def _not_compared(audit: Audit) -> Comparison:
     return Comparison(published, Subject(audit.folder, "", "", {}, ()), ())
 
 
+def cause(difference: Difference) -> Cause:
+    """Return the cause of a difference."""
+    return CAUSES.get(difference.cause, CAUSES["unknown"])
+
+
 def causes(found: Findings) -> tuple[FoundCause, ...]:
     """Count the causes: first those that stand for themselves, the most frequent ones before the others."""
     by_cause: dict[str, list[Difference]] = {}
     for one in found.comparison.everything:
         by_cause.setdefault(one.cause, []).append(one)
-    counted = [_cause(key, of_cause) for key, of_cause in by_cause.items()]
+    counted = [_cause(of_cause) for of_cause in by_cause.values()]
     return tuple(sorted(counted, key=lambda one: (not one.count, -one.count, -one.follows, one.cause.key)))
 
 
-def _cause(key: str, differences: list[Difference]) -> FoundCause:
+def _cause(differences: list[Difference]) -> FoundCause:
     own = [one for one in differences if not one.follows]
     example = (own or differences)[0]
     blamed = Counter(name for one in differences for name in one.blamed)
     return FoundCause(
-        CAUSES.get(key, CAUSES["unknown"]),
+        cause(example),
         len(own),
         len(differences) - len(own),
         example.path or example.layer or example.part,
         tuple(sorted(blamed, key=lambda name: (-blamed[name], name))),
     )
+
+
+def varied(verdict: "Verdict") -> dict[str, str]:
+    """Return the variations of a check with what they were: several values if there were several."""
+    values: dict[str, dict[str, None]] = {}
+    for built in verdict.builds:
+        for name, value in built.varied.items():
+            values.setdefault(name, {})[value] = None
+    return {name: ", ".join(each) for name, each in values.items()}
 
 
 def layers(image: ImageComparison) -> tuple[FoundLayer, ...]:

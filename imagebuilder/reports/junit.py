@@ -11,7 +11,6 @@ from xml.etree import ElementTree as ET
 from imagebuilder import text
 from imagebuilder.reports import findings
 from imagebuilder.reports.findings import Findings
-from reproducibility.causes import CAUSES
 from reproducibility.difference import Difference
 
 _MOST = 50  # differences that a failure lists
@@ -75,8 +74,8 @@ def _part(group: str, name: str, differences: Iterable[Difference]) -> _Case:
     found = list(differences)
     if not found:
         return _Case(group, name)
-    counted = Counter(one.cause for one in found).most_common()
-    causes = ", ".join(f"{CAUSES[key].title} ({count})" if key in CAUSES else key for key, count in counted)
+    counted = Counter(findings.cause(one).title for one in found).most_common()
+    causes = ", ".join(f"{title} ({count})" for title, count in counted)
     lines = [f"{one.cause}: {one.path or one.aspect}: {one.left} -> {one.right} {one.note}" for one in found[:_MOST]]
     if len(found) > _MOST:
         lines.append(f"and {len(found) - _MOST} more")
@@ -86,8 +85,7 @@ def _part(group: str, name: str, differences: Iterable[Difference]) -> _Case:
 def _variations(found: Findings) -> Iterator[_Case]:
     if not found.verdict:
         return
-    varied = dict.fromkeys(name for built in found.verdict.builds for name in built.varied)
-    for name in dict.fromkeys([*varied, *found.verdict.blamed]):
+    for name in dict.fromkeys([*findings.varied(found.verdict), *found.verdict.blamed]):
         count = found.verdict.blamed.get(name, 0)
         blamed = [one for one in found.comparison.everything if name in one.blamed]
         paths = tuple(one.path or one.layer or one.part for one in blamed[:_MOST])

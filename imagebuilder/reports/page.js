@@ -123,7 +123,7 @@
 
   function pathOf(text) {
     const end = text.lastIndexOf("/") + 1;
-    const folder = make("span", { className: "folder" }, text.slice(0, end));
+    const folder = end ? make("span", { className: "folder" }, text.slice(0, end)) : "";
     return make("span", { className: "split" }, folder, make("span", { className: "name" }, text.slice(end)));
   }
 

@@ -11,7 +11,6 @@ from imagebuilder.reports.markup import Html, element, join
 from imagebuilder.reports.page import Panel, contents, heads, page
 from imagebuilder.reports.strip import Segment
 from imagebuilder.reports.treemap import Leaf
-from reproducibility.causes import CAUSES
 from reproducibility.check import Verdict
 from reproducibility.difference import Difference
 from reproducibility.images import Subject
@@ -26,8 +25,6 @@ _VERDICTS = {
     ("audit", True): "The published image is what its source gives",
     ("audit", False): "The published image is not what its source gives",
 }
-
-
 _CLASSES: dict[State, str] = {
     "same": "s-same",
     "compression": "s-compression",
@@ -50,13 +47,13 @@ def html(found: Findings) -> bytes:
 def _panels(found: Findings, listed: list[tuple[str, Difference]], total: int) -> Iterator[Panel]:
     if found.audit:
         yield _inputs(found.audit)
-    if found.verdict:
-        yield _scenarios(found.verdict)
     if total:
         yield _causes(findings.causes(found))
+    if found.verdict:
+        yield _scenarios(found.verdict)
     yield from _layers(found)
     leaves = [_leaf(one) for _, one in found.differences if one.part == "file" and one.path]
-    if leaves:
+    if len(leaves) > 1:
         yield _map(leaves)
     if total:
         yield _differences(found, listed, total)
@@ -85,21 +82,17 @@ def _lede(found: Findings) -> str:
     if found.only_files:
         return "That is, their final file systems: only these were compared."
     if found.same:
-        builds = f" {len(found.verdict.builds)} builds, one after the other made unlike." if found.verdict else ""
+        builds = f" {len(found.verdict.builds)} builds, under different conditions." if found.verdict else ""
         return f"Manifest, configuration and every layer, byte for byte.{builds}"
     causes = sum(one.count > 0 for one in findings.causes(found))
     follows = f"; {found.follows:,} more only follow from them" if found.follows else ""
-    return f"{_counted(found.count, 'difference')} of {_counted(causes, 'cause')}{follows}."
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    return f"{text.counted(found.count, 'difference')} of {text.counted(causes, 'cause')}{follows}."
 
 
 def _side(name: str, side: Subject) -> Html:
     facts = [
         " · ".join(
-            (image.platform, _counted(len(image.layers), "layer"), text.size(sum(one.size for one in image.layers)))
+            (image.platform, text.counted(len(image.layers), "layer"), text.size(sum(one.size for one in image.layers)))
         )
         for image in side.images
     ]
@@ -117,7 +110,7 @@ def _causes(causes: Iterable[FoundCause]) -> Panel:
 
 def _cause(one: FoundCause) -> Html:
     count = one.count or one.follows
-    others = f" and {_counted(count - 1, 'other')}" if count > 1 else ""
+    others = f" and {text.counted(count - 1, 'other')}" if count > 1 else ""
     return element(
         "li",
         element("a", f"{count:,}", class_="count", href="#differences", data_filter="cause", data_value=one.cause.key),
@@ -174,8 +167,7 @@ def _map(leaves: list[Leaf]) -> Panel:
 
 
 def _leaf(one: Difference) -> Leaf:
-    group = CAUSES.get(one.cause, CAUSES["unknown"]).group
-    return treemap.leaf(one.layer, one.path, size=one.size or _HEADER, kind=group)
+    return treemap.leaf(one.layer, one.path, size=one.size or _HEADER, kind=findings.cause(one).group)
 
 
 def _differences(found: Findings, listed: list[tuple[str, Difference]], total: int) -> Panel:
@@ -209,33 +201,52 @@ def _difference(one: Difference, *, blamed: bool) -> Html:
         element("td", one.right, class_="value"),
         element("td", one.cause),
         element("td", ", ".join(one.blamed)) if blamed else None,
-        class_=f"k-{CAUSES.get(one.cause, CAUSES['unknown']).group}" + (" follows" if one.follows else ""),
+        class_=f"k-{findings.cause(one).group}" + (" follows" if one.follows else ""),
     )
 
 
 def _scenarios(verdict: Verdict) -> Panel:
-    varied = dict.fromkeys(name for built in verdict.builds for name in built.varied)
-    further = (f"build {number}" for number in range(1, len(verdict.builds)))
-    names = ("variation", "plain build", *further, "differences")
-    lines = [
+    varied = findings.varied(verdict)
+    lines = (
         element(
             "tr",
             element("td", name),
-            (element("td", built.varied.get(name, ""), class_="value") for built in verdict.builds),
+            element("td", varied.get(name, ""), class_="value"),
             element("td", _blamed(verdict, name), class_="number"),
         )
         for name in dict.fromkeys([*varied, *verdict.blamed])
-    ]
-    digests = element(
-        "tr",
-        element("td", "digest"),
-        (element("td", element("code", built.subject.digest[:19]), class_="value") for built in verdict.builds),
-        element("td"),
     )
-    table = element("table", heads(names, numbers=1), element("tbody", lines, digests), class_="scenarios")
+    head = heads(("varied", "to", "differences"), numbers=1)
     reasons = [element("div", element("dt", name), element("dd", why)) for name, why in verdict.not_varied.items()]
     not_varied = (element("h3", "Not varied", class_="apart"), element("dl", reasons, class_="facts"))
-    return Panel("scenarios", "Variations", join(element("div", table, class_="wide"), not_varied if reasons else None))
+    table = element("table", head, element("tbody", lines), class_="scenarios")
+    return Panel(
+        "scenarios",
+        "Variations",
+        join(element("div", table, class_="wide"), not_varied if reasons else None, _builds(verdict)),
+    )
+
+
+def _builds(verdict: Verdict) -> Html:
+    plain = verdict.builds[0].subject.digest
+    lines = (
+        element(
+            "tr",
+            _mark(same=built.subject.digest == plain),
+            element("td", ", ".join(built.varied) or "nothing"),
+            element("td", element("code", built.subject.digest[:19])),
+        )
+        for built in verdict.builds
+    )
+    return element(
+        "details",
+        element("summary", element("h3", text.counted(len(verdict.builds), "build"))),
+        element("table", heads(("", "varied", "digest")), element("tbody", lines), class_="scenarios"),
+    )
+
+
+def _mark(*, same: bool) -> Html:
+    return element("td", "=" if same else "≠", class_="same" if same else "differs")
 
 
 def _blamed(verdict: Verdict, name: str) -> Html | None:
@@ -262,7 +273,7 @@ def _input(one: AuditedInput) -> Html:
     return element(
         "tr",
         element("td", one.name),
-        element("td", "=" if one.same else "≠", class_="same" if one.same else "differs"),
+        _mark(same=one.same),
         element("td", one.expected, class_="value"),
         element("td", one.found, class_="value"),
         element("td", one.detail),

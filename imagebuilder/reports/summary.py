@@ -51,7 +51,7 @@ def _differences(found: Findings) -> Iterator[str]:
 
 def _variations(found: Findings) -> Iterator[str]:
     if found.verdict:
-        varied = {name: value for built in found.verdict.builds for name, value in built.varied.items()}
+        varied = findings.varied(found.verdict)
         blamed = found.verdict.blamed
         rows = [(cell(name), cell(value), str(blamed.get(name, ""))) for name, value in varied.items()]
         rows += [(cell(name), "", str(count)) for name, count in blamed.items() if name not in varied]

@@ -67,12 +67,8 @@ def _verdict(found: Findings, causes: int, terminal: Terminal) -> str:
         return f"{terminal.paint('same:', 'green')} {what}"
     if found.audit and not found.audit.comparison:
         return f"{terminal.paint('differs:', 'red')} it could not be built again"
-    what = f"{_counted(found.count, 'difference')} of {_counted(causes, 'cause')}"
+    what = f"{text.counted(found.count, 'difference')} of {text.counted(causes, 'cause')}"
     return f"{terminal.paint('differs:', 'red')} {what}"
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _sides(found: Findings, terminal: Terminal) -> Iterator[str]:
@@ -94,10 +90,9 @@ def _audit(audit: Audit, terminal: Terminal) -> list[str]:
 
 
 def _scenarios(verdict: "Verdict", terminal: Terminal) -> list[str]:
-    varied = {name: value for built in verdict.builds for name, value in built.varied.items()}
     blamed = {name for names in verdict.blamed for name in names.split(" + ")}
-    rows = [("≠" if name in blamed else "=", name, value) for name, value in varied.items()]
-    counted = [("≠", name, _counted(count, "difference")) for name, count in verdict.blamed.items()]
+    rows = [("≠" if name in blamed else "=", name, value) for name, value in findings.varied(verdict).items()]
+    counted = [("≠", name, text.counted(count, "difference")) for name, count in verdict.blamed.items()]
     return [
         *terminal.table("varied", rows),
         *terminal.table("not varied", [(" ", name, reason) for name, reason in verdict.not_varied.items()]),
@@ -110,7 +105,7 @@ def _layers(found: Findings, image: ImageComparison, terminal: Terminal) -> list
     layers = findings.layers(image)
     if len(layers) > _MANY:
         layers = tuple(one for one in layers if one.state != "same")
-        title += f", without {_counted(len(image.layers) - len(layers), 'equal one')}"
+        title += f", without {text.counted(len(image.layers) - len(layers), 'equal one')}"
     rows = [_layer_row(layer) for layer in layers]
     return terminal.table(title, [(" ", *found.names, "differences", "layer"), *rows] if rows else [])
 
@@ -124,7 +119,7 @@ def _causes(causes: tuple[FoundCause, ...], terminal: Terminal) -> Iterator[str]
     width = len(f"{max(one.count for one in causes):,}") + 4
     yield from ("", terminal.paint("causes", "bold"))
     for one in causes:
-        others = f"  and {_counted(one.count - 1, 'other')}" if one.count > 1 else ""
+        others = f"  and {text.counted(one.count - 1, 'other')}" if one.count > 1 else ""
         yield f"{one.count:>{width - 2},}  {terminal.paint(f'{one.cause.title} ({one.cause.key})', 'bold')}"
         yield " " * width + _end(one.example, terminal.width - width - len(others)) + others
         if one.blamed:
@@ -148,7 +143,9 @@ def _differences(found: Findings, terminal: Terminal) -> Iterator[str]:
 
 
 def _place(one: Difference) -> str:
-    return f"{one.part}: {one.path}" if one.part in ("index", "manifest", "config") else one.path or one.layer
+    if one.part in ("index", "manifest", "config") and not one.path.startswith(f"{one.part}."):
+        return f"{one.part}: {one.path}"
+    return one.path or one.layer
 
 
 def _end(path: str, width: int) -> str:
