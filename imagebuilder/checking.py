@@ -1,9 +1,8 @@
 """The check of the command line: an application built again and again, each time in its own process."""
 
-import tempfile  # noqa: TID251 where temporary files go, if another user has to reach them
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from imagebuilder import config, copies, host, places, rebuild, remote, reports, settings, text
@@ -28,18 +27,26 @@ _MARGIN = 64 << 20
 _KEPT_BY_DOWNLOADS = ("clock", "home")
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a check is to do: how many builds, after which command, and what to vary; `named` is what has to be."""
+
+    builds: int
+    prepare: str
+    wanted: tuple[str, ...]
+    named: frozenset[str]
+
+
 def check(chosen: Chosen, console: Console, *, program: tuple[str, ...] = rebuild.PROGRAM) -> int:
     """Build twice under other conditions; exit code 1 if the images differ. `program` is what builds."""
-    builds = _builds(chosen.values.text("builds", "2"))
-    wanted, named = selection(chosen.values.list("vary"))
+    values = chosen.values
+    asked = Asked(_builds(values.text("builds", "2")), values.text("prepare"), *selection(values.list("vary")))
     chosen = _with_time(chosen)
     configuration = config.load(chosen)
     with closing(console.progress()) as progress:
         for warning in configuration.warnings:
             progress.warn(warning)
-        verdict = _verdict(
-            chosen, configuration.request, progress, builds=builds, wanted=wanted, named=named, program=program
-        )
+        verdict = _verdict(chosen, configuration.request, asked, progress, program=program)
     return reports.publish(verdict, chosen, console)
 
 
@@ -79,54 +86,55 @@ def _with_time(chosen: Chosen) -> Chosen:
 
 
 def _verdict(
-    chosen: Chosen,
-    request: BuildRequest,
-    progress: Progress,
-    *,
-    builds: int,
-    wanted: tuple[str, ...],
-    named: frozenset[str],
-    program: tuple[str, ...],
+    chosen: Chosen, request: BuildRequest, asked: Asked, progress: Progress, *, program: tuple[str, ...]
 ) -> Verdict:
-    prepare = chosen.values.text("prepare")
     environment = rebuild.child_environment(chosen, request)
-    here, why = host.survey(environment, wanted, workers=request.workers, program=rebuild.HOME)
-    why |= _why_not(wanted, named, offline=request.offline)
-    room = 2 * copies.size(request.source, Copying(everything=bool(prepare)), ignored=request.ignored) + _MARGIN
-    root = _root(request.cache_dir, shared=here.setuid)
-    with (
-        Cache(request.cache_dir).in_use(),  # what the first build brings into it is for all of them
-        places.ground(root, wanted, room=room, runs_programs=bool(prepare), shared=here.setuid) as (ground, no_place),
-        ExitStack() as opened,
-    ):
+    here, why = host.survey(environment, asked.wanted, workers=request.workers, program=rebuild.HOME)
+    why |= _why_not(asked, offline=request.offline)
+    ignored = copies.nothing if asked.prepare else request.ignored
+    with ExitStack() as opened:
+        opened.enter_context(Cache(request.cache_dir).in_use())  # what the first build brings into it is for all
+        work = opened.enter_context(places.workspace(request.cache_dir, shared=here.setuid))
+        source = work / "snapshot"
+        size = copies.copy(request.source, source, Copying(), ignored=ignored)
+        ground, no_place = opened.enter_context(
+            places.ground(
+                work,
+                asked.wanted,
+                room=2 * size + _MARGIN,
+                runs_programs=bool(asked.prepare),
+                shared=here.setuid,
+            )
+        )
         why |= no_place
-        _refuse(named, why)
-        varied = tuple(name for name in wanted if name not in why)
+        _refuse(asked.named, why)
+        varied = tuple(name for name in asked.wanted if name not in why)
         builder = rebuild.Rebuilder(
             chosen,
             request,
+            source,
             here,
             ground,
             varied,
             remote.settings_of(request, progress),
             progress,
             opened,
-            prepare=prepare,
+            prepare=asked.prepare,
             program=program,
         )
-        return checks.check(
-            builder.build, _compare(ground.work, progress), variations=varied, builds=builds, not_varied=why
-        )
+        compared = _comparison(work, progress)
+        return checks.check(builder.build, compared, variations=varied, builds=asked.builds, not_varied=why)
 
 
-def _why_not(wanted: tuple[str, ...], named: frozenset[str], *, offline: bool) -> dict[str, str]:
-    """Say what cannot be varied whatever the machine is like."""
-    if "downloads" not in wanted:
+def _why_not(asked: Asked, *, offline: bool) -> dict[str, str]:
+    """Say what is not varied whatever the machine is like."""
+    if "downloads" not in asked.wanted:
         anew = "what is fetched is known by its hash, so all builds share it; `--vary downloads` fetches it anew"
-        return {"downloads": anew} if "downloads" not in named and {*USUAL} <= {*wanted} else {}
+        return {"downloads": anew} if set(USUAL) <= set(asked.wanted) else {}
     if offline:
         return {"downloads": "with --offline nothing is fetched"}
-    return dict.fromkeys({*_KEPT_BY_DOWNLOADS} & {*wanted}, "builds that download keep the right clock and the home")
+    right = "builds that download keep the right clock and the home"
+    return {name: right for name in _KEPT_BY_DOWNLOADS if name in asked.wanted}
 
 
 def _refuse(named: frozenset[str], why: Mapping[str, str]) -> None:
@@ -139,21 +147,13 @@ def _refuse(named: frozenset[str], why: Mapping[str, str]) -> None:
         )
 
 
-def _root(cache: Path, *, shared: bool) -> Path:
-    """Return where scratch folders go: beside the cache, unless another user has to reach them."""
-    return places.own(Path(tempfile.gettempdir())) if shared else cache / "scratch"
-
-
-def _compare(work: Path, progress: Progress) -> checks.Compare:
+def _comparison(work: Path, progress: Progress) -> checks.Compare:
     scratch = work / "unpacked"
     scratch.mkdir()
 
     def compared(left: Subject, right: Subject, known: Known) -> Comparison:
-        if left.digest == right.digest:
-            return compare(left, right, scratch=scratch, known=known)
-        with progress.step("compare") as step:
-            comparison = compare(left, right, scratch=scratch, known=known)
-            step.finish(f"{len(comparison.everything)} differences")
-            return comparison
+        comparison = compare(left, right, scratch=scratch, known=known)
+        progress.note(f"{right.reference}: {len(comparison.everything)} differences")
+        return comparison
 
     return compared

@@ -12,16 +12,8 @@ from imagebuilder.host import Host
 
 _SECONDS = {"days": 86400, "hours": 3600}
 _LOCALE = (
-    "LANGUAGE",
-    "LC_ADDRESS",
-    "LC_ALL",
-    "LC_COLLATE",
-    "LC_CTYPE",
-    "LC_MESSAGES",
-    "LC_MONETARY",
-    "LC_NUMERIC",
-    "LC_TIME",
-)
+    "LANGUAGE", "LC_ADDRESS", "LC_ALL", "LC_COLLATE", "LC_CTYPE", "LC_MESSAGES", "LC_MONETARY", "LC_NUMERIC", "LC_TIME",
+)  # fmt: skip
 # What follows from the home folder where nobody says otherwise.
 _OF_HOME = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")
 # What terminals, shells and logins leave in an environment. Programs may look at it; images must not depend on it.

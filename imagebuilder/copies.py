@@ -17,6 +17,7 @@ _NEVER_READ = {
 }  # fmt: skip
 _LAYOUT = "oci-layout"
 _OLDER_S = 100 * 86400
+_PAGE = 4096  # what the end of a file, or a folder, takes on most file systems
 
 Ignored = Callable[[str], bool]
 
@@ -25,14 +26,12 @@ Ignored = Callable[[str], bool]
 class Copying:
     """How a tree is copied. `order` is that in which files are made; `umask` takes the place of the modes they have.
 
-    With `older` all files are some months older than they are; with `everything` nothing is left out. `owner` is a
-    user and group to give them to.
+    With `older` all files are some months older than they are. `owner` is a user and group to give them to.
     """
 
     order: str = ""
     umask: int | None = None
     older: bool = False
-    everything: bool = False
     owner: int | None = None
 
     def mode(self, status: os.stat_result) -> int:
@@ -43,8 +42,13 @@ class Copying:
         return (0o777 if executable else 0o666) & ~self.umask
 
 
-def copy(source: Path, target: Path, copying: Copying, *, ignored: Ignored) -> int:
-    """Copy a tree to where there is nothing yet, and return its size in bytes. Raises OSError.
+def nothing(_path: str) -> bool:
+    """Ignore nothing."""
+    return False
+
+
+def copy(source: Path, target: Path, copying: Copying, *, ignored: Ignored = nothing) -> int:
+    """Copy a tree to where there is nothing yet, and return the room it takes in bytes. Raises OSError.
 
     Left out are folders that no build reads, images that builds have written, and files that are ignored and may not
     be read; `ignored` is asked as by `layers.tree`. Devices, pipes and sockets are not copied.
@@ -53,22 +57,9 @@ def copy(source: Path, target: Path, copying: Copying, *, ignored: Ignored) -> i
     return _copy_folder(source, target, "", copying, ignored)
 
 
-def size(source: Path, copying: Copying, *, ignored: Ignored) -> int:
-    """Return how many bytes a copy takes, a page for each file included."""
-    total = 0
-    pending = [("", source)]
-    while pending:
-        path, folder = pending.pop()
-        for name, status in _listed(folder, path, copying, ignored):
-            total += status.st_size + 4096
-            if stat.S_ISDIR(status.st_mode):
-                pending.append((f"{path}{name}/", folder / name))
-    return total
-
-
 def _copy_folder(source: Path, target: Path, path: str, copying: Copying, ignored: Ignored) -> int:
     total = 0
-    found = dict(_listed(source, path, copying, ignored))
+    found = dict(_listed(source, path, ignored))
     for name in _ordered(sorted(found, key=os.fsencode), copying.order):
         status = found[name]
         if stat.S_ISDIR(status.st_mode):
@@ -84,6 +75,7 @@ def _copy_folder(source: Path, target: Path, path: str, copying: Copying, ignore
                     raise
                 continue
             total += status.st_size
+        total += _PAGE
         _dress(target / name, status, copying)
     if not path:
         _dress(target, source.stat(), copying)
@@ -100,19 +92,19 @@ def _dress(made: Path, status: os.stat_result, copying: Copying) -> None:
     os.utime(made, ns=(time, time))
 
 
-def _listed(folder: Path, path: str, copying: Copying, ignored: Ignored) -> list[tuple[str, os.stat_result]]:
+def _listed(folder: Path, path: str, ignored: Ignored) -> list[tuple[str, os.stat_result]]:
     with os.scandir(folder) as items:  # noqa: TID251 copies are made in an order that is chosen
         found = [(item.name, item.stat(follow_symlinks=False)) for item in items]
     return [
         (name, status)
         for name, status in found
         if stat.S_IFMT(status.st_mode) in (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK)
-        and not (stat.S_ISDIR(status.st_mode) and _left_out(folder / name, f"{path}{name}/", copying, ignored))
+        and not (stat.S_ISDIR(status.st_mode) and _left_out(folder / name, f"{path}{name}/", ignored))
     ]
 
 
-def _left_out(folder: Path, path: str, copying: Copying, ignored: Ignored) -> bool:
-    return not copying.everything and (folder.name in _NEVER_READ or (folder / _LAYOUT).is_file()) and ignored(path)
+def _left_out(folder: Path, path: str, ignored: Ignored) -> bool:
+    return (folder.name in _NEVER_READ or (folder / _LAYOUT).is_file()) and ignored(path)
 
 
 def _ordered(names: Sequence[str], order: str) -> Sequence[str]:

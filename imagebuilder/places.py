@@ -7,6 +7,7 @@ what one leaves behind is removed before the next. Another file system stands be
 import errno
 import os
 import stat
+import tempfile  # noqa: TID251 where temporary files go, if another user has to reach them
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -64,17 +65,22 @@ class Place:
 
 
 @contextmanager
-def ground(
-    root: Path, wanted: Collection[str], *, room: int, runs_programs: bool, shared: bool
-) -> Iterator[tuple[Ground, dict[str, str]]]:
-    """Find places for builds, which vanish in the end; yields with them why a variation of places is not possible.
+def workspace(cache: Path, *, shared: bool) -> Iterator[Path]:
+    """Make the folder that a check works in, and remove it in the end: by the cache, or where other users may pass."""
+    with _folder(own(Path(tempfile.gettempdir())) if shared else cache / "scratch", shared=shared) as made:
+        yield made
 
-    `root` is for scratch folders and `room` what a source needs, in bytes. `runs_programs`: from the copies of the
-    source; `shared`: with other users.
+
+@contextmanager
+def ground(
+    work: Path, wanted: Collection[str], *, room: int, runs_programs: bool = False, shared: bool = False
+) -> Iterator[tuple[Ground, dict[str, str]]]:
+    """Find places for builds outside of `work` too; yields with them why a variation of places is not possible.
+
+    `room` is what the source takes, in bytes; `runs_programs` from copies of it; `shared` with other users.
     """
     with ExitStack() as cleanup:
         why: dict[str, str] = {}
-        work = cleanup.enter_context(_folder(root, shared=shared))
         others = [place for place in _elsewhere() if _device(place) != _device(work)]
         sources, other = work, None
         if "order" in wanted:
@@ -139,9 +145,9 @@ def clear(on: Ground) -> None:
 
 
 def _elsewhere() -> list[Path]:
-    """List folders that may be on other file systems; those in memory come first."""
-    places = [Path("/dev/shm"), Path(f"/run/user/{os.getuid()}"), Path("/tmp"), Path("/var/tmp")]  # noqa: S108 tried below
-    return [place for place in places if os.access(place, os.W_OK | os.X_OK) and place.is_dir()]
+    """List folders that may be on other file systems and are ours to use; those in memory come first."""
+    places = [Path("/dev/shm"), Path(f"/run/user/{os.getuid()}"), Path("/tmp"), Path("/var/tmp")]  # noqa: S108 see own
+    return [place for place in places if os.access(place, os.W_OK | os.X_OK) and _is_ours(_own(place))]
 
 
 def _device(place: Path) -> int:
@@ -174,13 +180,25 @@ def _ordering(work: Path, others: list[Path], *, room: int, runs_programs: bool)
 
 def own(place: Path) -> Path:
     """Return our folder in one where others may write too. Raises PermissionError if somebody else has made it."""
-    found = place / f"imagebuilder-check-{os.geteuid()}"
+    found = _own(place)
     with suppress(FileExistsError):
         found.mkdir(mode=0o700)
-    status = found.lstat()  # a link would be its maker's
-    if status.st_uid != os.geteuid() or not stat.S_ISDIR(status.st_mode):
+    if not _is_ours(found):
         raise PermissionError(errno.EPERM, "it belongs to another user", str(found))
     return found
+
+
+def _own(place: Path) -> Path:
+    return place / f"imagebuilder-check-{os.geteuid()}"
+
+
+def _is_ours(folder: Path) -> bool:
+    """Say whether a folder is ours, or nobody's yet. A link would be its maker's."""
+    try:
+        status = folder.lstat()
+    except FileNotFoundError:
+        return True
+    return status.st_uid == os.geteuid() and stat.S_ISDIR(status.st_mode)
 
 
 @contextmanager

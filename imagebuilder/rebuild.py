@@ -42,13 +42,15 @@ _OF_RUNNERS = ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")
 
 @dataclass(slots=True)
 class Rebuilder:
-    """Makes the builds of a check. `request` is that of a build of the source as it is; `program` what is run for it.
+    """Makes the builds of a check. `request` is that of an ordinary build; `program` what is run in its place.
 
-    `selected` is all that the check varies in one build or another.
+    `source` is a copy of the application that nobody changes while the check goes on. `selected` is all that is varied
+    in one build or another; `prepare` a command of the user that is run in each copy before it is built.
     """
 
     chosen: Chosen
     request: BuildRequest
+    source: Path
     host: Host
     ground: Ground
     selected: Collection[str]
@@ -115,13 +117,9 @@ class Rebuilder:
         owner = under.disguise.user if under.disguise.setuid else None
         places.lay_out(place, self.ground, elsewhere="filesystem" in values, owner=owner)
         copying = Copying(
-            order=values.get("order", ""),
-            umask=under.disguise.umask,
-            older="source" in values,
-            everything=bool(self.prepare),
-            owner=owner,
+            order=values.get("order", ""), umask=under.disguise.umask, older="source" in values, owner=owner
         )
-        copies.copy(self.request.source, place.source, copying, ignored=self.request.ignored)
+        copies.copy(self.source, place.source, copying)
 
     def _supply(self, place: Place, under: Conditions, *, fetched_anew: bool) -> None:
         """Put the lock into the source and what it names into the store; before the first build both are made."""

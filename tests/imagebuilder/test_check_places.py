@@ -2,6 +2,7 @@
 
 import os
 import stat
+import time
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -21,10 +22,6 @@ from tests import careless_builder, world
 ENVIRONMENT = {"PATH": os.environ["PATH"]}
 
 
-def nothing(_path: str) -> bool:
-    return False
-
-
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     source = tmp_path / "source"
@@ -40,8 +37,8 @@ def tree(tmp_path: Path) -> Path:
 
 def test_a_copy_has_the_contents_modes_times_and_links_and_shares_no_file(tree: Path, tmp_path: Path) -> None:
     target = tmp_path / "copy"
-    size = copies.copy(tree, target, Copying(), ignored=nothing)
-    assert size == len("#!/bin/sh\nonetwothree")
+    size = copies.copy(tree, target, Copying())
+    assert size == len("#!/bin/sh\nonetwothree") + 7 * 4096
     assert (target / "link").readlink() == Path("package/one")
     assert (target / "package" / "deeper").is_dir()
     status = (target / "run.sh").stat()
@@ -50,8 +47,8 @@ def test_a_copy_has_the_contents_modes_times_and_links_and_shares_no_file(tree: 
 
 
 def test_a_copy_takes_modes_from_a_umask_and_may_be_older(tree: Path, tmp_path: Path) -> None:
-    copies.copy(tree, tmp_path / "strict", Copying(umask=0o077, older=True), ignored=nothing)
-    copies.copy(tree, tmp_path / "loose", Copying(umask=0), ignored=nothing)
+    copies.copy(tree, tmp_path / "strict", Copying(umask=0o077, older=True))
+    copies.copy(tree, tmp_path / "loose", Copying(umask=0))
     modes = [
         [stat.S_IMODE((tmp_path / name / path).stat().st_mode) for path in ("run.sh", "package/one", "package")]
         for name in ("strict", "loose")
@@ -66,7 +63,7 @@ def test_the_order_in_which_files_are_made_is_chosen(tree: Path, order: str) -> 
     folder = Path("/dev/shm") / f"imagebuilder-order-{os.getpid()}"
     try:
         for name, copying in (("sorted", Copying()), ("other", Copying(order=order))):
-            copies.copy(tree, folder / name, copying, ignored=nothing)
+            copies.copy(tree, folder / name, copying)
         listed = [copies.list_order(folder / name / "package") for name in ("sorted", "other")]
     finally:
         copies.remove(folder)
@@ -74,7 +71,7 @@ def test_the_order_in_which_files_are_made_is_chosen(tree: Path, order: str) -> 
     assert listed[0] != listed[1]
 
 
-def test_what_no_build_reads_is_not_copied_unless_everything_is(tree: Path, tmp_path: Path) -> None:
+def test_what_no_build_reads_is_not_copied_unless_it_is_kept_or_wanted(tree: Path, tmp_path: Path) -> None:
     for path in (".git/HEAD", "node_modules/x/index.js", "dist/app.oci/oci-layout", "dist/notes", "kept/.venv/cfg"):
         (tree / path).parent.mkdir(parents=True, exist_ok=True)
         (tree / path).write_text(path)
@@ -84,7 +81,7 @@ def test_what_no_build_reads_is_not_copied_unless_everything_is(tree: Path, tmp_
         return not path.startswith("kept")
 
     copies.copy(tree, tmp_path / "some", Copying(), ignored=ignored)
-    copies.copy(tree, tmp_path / "all", Copying(everything=True), ignored=ignored)
+    copies.copy(tree, tmp_path / "all", Copying())
     some, everything = (
         {str(path.relative_to(tmp_path / name)) for path in (tmp_path / name).rglob("*")} for name in ("some", "all")
     )
@@ -105,7 +102,7 @@ def test_folders_without_rights_are_removed(tmp_path: Path) -> None:
 
 
 def test_what_is_not_varied_has_the_paths_of_the_plain_build(tmp_path: Path) -> None:
-    with places.ground(tmp_path, ("order", "filesystem"), room=1, runs_programs=False, shared=False) as (ground, why):
+    with places.ground(tmp_path, ("order", "filesystem"), room=1) as (ground, why):
         plain = places.place(ground, {}, name="app")
         assert places.place(ground, dict.fromkeys(("zone", "order", "filesystem"), "x"), name="app") == plain
         for variation, value in (("source", "deep"), ("temp", "short"), ("home", "new")):
@@ -114,12 +111,12 @@ def test_what_is_not_varied_has_the_paths_of_the_plain_build(tmp_path: Path) -> 
             assert (other.desk != plain.desk) is (variation == "temp")
             assert (other.home is not None) is (variation == "home")
         assert why.keys() <= {"order", "filesystem"}
-        made = {ground.work, ground.sources, *([ground.other] if ground.other else [])}
+        made = {ground.sources, *([ground.other] if ground.other else [])} - {tmp_path}
     assert not any(folder.exists() for folder in made)
 
 
 def test_another_file_system_stands_behind_the_same_path(tmp_path: Path) -> None:
-    with places.ground(tmp_path, ("filesystem",), room=1, runs_programs=False, shared=False) as (ground, why):
+    with places.ground(tmp_path, ("filesystem",), room=1) as (ground, why):
         if "filesystem" in why:
             pytest.skip(why["filesystem"])
         place = places.place(ground, {}, name="app")
@@ -132,7 +129,7 @@ def test_another_file_system_stands_behind_the_same_path(tmp_path: Path) -> None
 
 
 def test_room_that_nobody_has_is_said(tmp_path: Path) -> None:
-    with places.ground(tmp_path, ("order",), room=1 << 60, runs_programs=False, shared=False) as (ground, why):
+    with places.ground(tmp_path, ("order",), room=1 << 60) as (ground, why):
         assert (ground.sources, why.keys()) == (ground.work, {"order"})
 
 
@@ -171,8 +168,11 @@ def test_what_a_child_leaves_running_is_killed(tmp_path: Path) -> None:
     command = ("sh", "-c", f"sleep 300 & echo $! > {tmp_path}/pid; echo said; exit 3")
     assert children.run(command, environment=ENVIRONMENT, folder=tmp_path, log=tmp_path / "log") == 3
     assert (tmp_path / "log").read_text() == "said\n"
-    status = Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}/stat")
-    assert not status.exists() or ") Z " in status.read_text()
+    process = Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}/stat")
+    until = time.monotonic() + 10
+    while process.exists() and ") Z " not in process.read_text():
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 @pytest.mark.root
@@ -181,8 +181,8 @@ def test_where_there_are_no_user_namespaces_another_user_is_had_really(tmp_path:
         app = here.app({"requirements.txt": "flask\n", "main.py": "1\n"})
         given = config.choose(Arguments("check", str(app), {}), here.environment)
         found, _ = host.survey(here.environment, (), workers=1, program=HOME)
-        root = places.own(Path("/tmp"))
-        ground, _ = opened.enter_context(places.ground(root, (), room=1, runs_programs=False, shared=True))
+        work = opened.enter_context(places.workspace(tmp_path, shared=True))
+        ground, _ = opened.enter_context(places.ground(work, (), room=1, shared=True))
         script = ground.work / "builder.py"
         script.write_text(Path(careless_builder.__file__).read_text())
         script.chmod(0o644)
@@ -199,6 +199,7 @@ def rebuilder(given: Chosen, machine: host.Host, ground: places.Ground, opened: 
     return Rebuilder(
         given,
         request,
+        request.source,
         machine,
         ground,
         ("user", "umask"),
