@@ -15,6 +15,7 @@ from layers.canonical import Json
 
 _STATIC = 200  # files that are in the page without the script
 _MOST = 100  # rows of the other tables
+_PACKAGES = 2000
 _OPEN = 12  # rows of a table that is not folded
 _DEEPEST = 20  # documents in documents
 _KINDS = ("python", "bytecode", "library", "program", "data")
@@ -175,7 +176,7 @@ def _paths(copies: Copies) -> str:
 
 def _packages(found: Inspection, kind: str) -> Html | None:
     listed: list[Package] = [one for one in found.packages if one.kind == kind]
-    lines = ((one.name, one.version, text.size(one.size) if one.size else "") for one in listed)
+    lines = ((one.name, one.version, text.size(one.size) if one.size else "") for one in listed[:_PACKAGES])
     return _table(f"{kind.title()}: {len(listed):,}", lines, len(listed))
 
 
