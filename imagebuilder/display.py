@@ -14,7 +14,7 @@ from layers.canonical import Json
 _NAME = 10  # columns of a step's name
 _REFRESH_S = 0.1
 # What JSON leaves as it is: DEL and C1 controls, bidirectional and zero-width characters, bytes that are no UTF-8.
-_UNSEEN = re.compile(r"[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\udc80-\udcff]")
+_UNSEEN = re.compile(r"[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 
 
 class PlainDisplay:
@@ -182,10 +182,10 @@ class JsonLinesDisplay:
 def json_line(document: Json) -> str:
     """Write a document for programs, in one line.
 
-    Bytes of a path that are no UTF-8, and whatever a terminal would obey or not show, become `\\u` escapes.
+    Surrogates (bytes of a path that are no UTF-8, or what a hostile document holds), and whatever a terminal would
+    obey or not show, become `\\u` escapes.
     """
-    line = canonical.encode(document).decode("utf-8", "surrogateescape")
-    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", canonical.text(document))
 
 
 def escape_command(message: str) -> str:

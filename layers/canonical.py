@@ -13,10 +13,14 @@ Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 
 def encode(document: Json) -> bytes:
     """Write a document as canonical JSON."""
-    text = json.dumps(  # noqa: TID251 the one door to JSON that is hashed or stored
+    return text(document).encode("utf-8", "surrogateescape")
+
+
+def text(document: Json) -> str:
+    """Write a document as canonical JSON that is still text, with whatever surrogates are in it."""
+    return json.dumps(  # noqa: TID251 the one door to JSON that is hashed or stored
         document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     )
-    return text.encode("utf-8", "surrogateescape")
 
 
 def digest(document: Json) -> Digest:

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from imagebuilder.display import JsonLinesDisplay, PlainDisplay, TerminalDisplay
+from imagebuilder.display import JsonLinesDisplay, PlainDisplay, TerminalDisplay, json_line
 from imagebuilder.progress import Progress
 
 
@@ -73,6 +73,13 @@ def test_json_lines_can_be_read_by_programs() -> None:
     assert events[1]["seconds"] >= 0
     assert events[4] == {"event": "started", "step": "fetch", "total": 100}
     assert events[5]["bytes"] == 50
+
+
+def test_a_line_of_json_is_printable_and_means_what_it_did() -> None:
+    said = {"name": "bytes \udc80, half a pair \ud800, turned \u202e, smiling \U0001f600, \x1b[2J"}
+    line = json_line(said)
+    assert line.isprintable()
+    assert json.loads(line) == said
 
 
 class Terminal:
