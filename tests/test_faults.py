@@ -9,7 +9,8 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -41,30 +42,35 @@ SDIST = (
     Fault("build-path", "workspace/vendor/stamped/place.py", "source"),
     Fault("installer", "workspace/vendor/stamped-1.0.dist-info/direct_url.json", "source"),
 )
+INSTALL = "-m pip install --quiet --no-index --no-build-isolation --no-compile --target vendor ./sdist"
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Findings]:
-    """What checks say of an application with faulty build steps, and of faulty builders."""
-    return findings.once(tmp_path_factory, "faults", lambda folder: dict(_checks(folder)))
+def found(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Findings]:
+    """What the check of this name says; made when a test asks for it first."""
+    return cache(
+        lambda name: findings.once(tmp_path_factory, f"check-{name}", lambda folder: _checked(name, folder))[name]
+    )
 
 
-def _checks(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def _checked(name: str, folder: Path) -> dict[str, dict[str, Any]]:
     with world.running(folder) as around:
-        shutil.copytree(faults.APP, folder / "app")
-        shutil.copytree(faults.SDIST, folder / "stamped" / "sdist")
-        (folder / "stamped" / "main.py").write_text("")
-        yield "none", check(around, "app")
+        app = folder / "app"
+        if name == "sdist":
+            shutil.copytree(faults.SDIST, app / "sdist")
+            (app / "main.py").write_text("")
+        else:
+            shutil.copytree(faults.APP, app)
         python = shlex.quote(sys.executable)
-        scripts = ["prepare.sh", *(["native.sh"] if shutil.which("gcc") else [])]
-        prepare = " && ".join(f"PYTHON={python} sh steps/{script}" for script in scripts)
-        yield "steps", check(around, "app", "--prepare", prepare, mistake="bytecode")
-        install = (
-            f"{python} -m pip install --quiet --no-index --no-build-isolation --no-compile --target vendor ./sdist"
-        )
-        yield "sdist", check(around, "stamped", "--prepare", install, _only({"source", "temp", "clock"}))
-        for mistake in faults.MISTAKES:
-            yield mistake, check(around, "app", _only(FEW[mistake]), mistake=mistake)
+        if name == "steps":
+            scripts = ["prepare.sh", *(["native.sh"] if shutil.which("gcc") else [])]
+            steps = " && ".join(f"PYTHON={python} sh steps/{script}" for script in scripts)
+            return {name: check(around, "--prepare", steps, mistake="bytecode")}
+        if name == "sdist":
+            return {name: check(around, "--prepare", f"{python} {INSTALL}", _only({"source", "temp", "clock"}))}
+        if name in faults.MISTAKES:
+            return {name: check(around, _only(FEW[name]), mistake=name)}
+        return {name: check(around)}
 
 
 def _only(variations: Collection[str]) -> str:
@@ -73,11 +79,11 @@ def _only(variations: Collection[str]) -> str:
     return f"--vary={','.join(left_out) or 'all'}"
 
 
-def check(around: World, app: str, *flags: str, mistake: str = "") -> dict[str, Any]:
+def check(around: World, *flags: str, mistake: str = "") -> dict[str, Any]:
     """Check an application, with the faulty builder if there is a mistake to make."""
     program = [str(faults.BUILDER), mistake] if mistake else ["-m", "imagebuilder"]
     done = subprocess.run(
-        [sys.executable, *program, "check", app, *flags, "--json"],
+        [sys.executable, *program, "check", "app", *flags, "--json"],
         cwd=around.folder,
         env={**around.environment, "TZ": "UTC", "LC_ALL": "C.UTF-8"},
         capture_output=True,
@@ -90,34 +96,42 @@ def check(around: World, app: str, *flags: str, mistake: str = "") -> dict[str, 
     return document
 
 
-def test_without_a_fault_nothing_differs(found: Mapping[str, Findings]) -> None:
-    assert found["none"].document["same"]
+def test_without_a_fault_nothing_differs(found: Callable[[str], Findings]) -> None:
+    assert found("none").document["same"]
 
 
 @pytest.mark.parametrize(("builds", "fault"), INJECTED)
 def test_an_injected_fault_is_found_explained_and_put_down_to_its_variation(
-    found: Mapping[str, Findings], builds: str, fault: Fault
+    found: Callable[[str], Findings], builds: str, fault: Fault
 ) -> None:
-    _skip_if_not_varied(found[builds], fault)
-    at_fault = {one.blamed for one in found[builds].at(fault.path) if one.cause == fault.cause}
-    assert at_fault == {(fault.blamed,)}, found[builds].at(fault.path)
+    _skip_if_not_varied(found(builds), fault)
+    at_fault = {one.blamed for one in found(builds).at(fault.path) if one.cause == fault.cause}
+    assert at_fault == {(fault.blamed,)}, found(builds).at(fault.path)
+
+
+@NO_COMPILER
+@pytest.mark.parametrize("builds", ["steps", "files"])
+def test_nothing_is_found_but_what_was_injected(found: Callable[[str], Findings], builds: str) -> None:
+    injected = {"steps": (*faults.STEPS, *faults.NATIVE)}.get(builds) or faults.MISTAKES[builds]
+    places = {one.path.partition("!/")[0] for one in found(builds).all if not one.follows}
+    assert places <= {fault.path for fault in injected}
 
 
 @pytest.mark.parametrize("fault", SDIST, ids=lambda fault: fault.cause)
-def test_an_sdist_that_embeds_time_or_path_is_found(found: Mapping[str, Findings], fault: Fault) -> None:
-    _skip_if_not_varied(found["sdist"], fault)
-    at_fault = [one for one in found["sdist"].at(fault.path) if not one.follows]
+def test_an_sdist_that_embeds_time_or_path_is_found(found: Callable[[str], Findings], fault: Fault) -> None:
+    _skip_if_not_varied(found("sdist"), fault)
+    at_fault = [one for one in found("sdist").at(fault.path) if not one.follows]
     assert [(one.cause, one.blamed) for one in at_fault] == [(fault.cause, (fault.blamed,))]
 
 
-def test_the_record_of_an_sdist_follows_from_what_it_lists(found: Mapping[str, Findings]) -> None:
-    (record,) = found["sdist"].at("workspace/vendor/stamped-1.0.dist-info/RECORD")
+def test_the_record_of_an_sdist_follows_from_what_it_lists(found: Callable[[str], Findings]) -> None:
+    (record,) = found("sdist").at("workspace/vendor/stamped-1.0.dist-info/RECORD")
     assert (record.cause, record.follows) == ("record", True)
 
 
 @NO_COMPILER
-def test_the_path_in_a_library_of_an_sdist_is_found(found: Mapping[str, Findings]) -> None:
-    at_fault = {(one.cause, one.blamed) for one in found["sdist"].at("workspace/vendor/stamped/fast.so")}
+def test_the_path_in_a_library_of_an_sdist_is_found(found: Callable[[str], Findings]) -> None:
+    at_fault = {(one.cause, one.blamed) for one in found("sdist").at("workspace/vendor/stamped/fast.so")}
     assert ("elf-path", ("source",)) in at_fault
 
 

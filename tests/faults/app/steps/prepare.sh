@@ -70,8 +70,9 @@ touch -d "${day}T00:00:00Z" module.py
 "$PYTHON" steps/bytecode.py references referenced.pyc
 #: pyc-version versioned.pyc zone
 "$PYTHON" steps/bytecode.py version versioned.pyc
-#: pyc-code release.pyc clock
+#: timestamp release.py clock
 echo "DAY = '$day'" > release.py
+#: pyc-code release.pyc clock
 "$PYTHON" steps/bytecode.py code release.pyc
 #: pyc-presence present.pyc zone
 if server; then "$PYTHON" steps/bytecode.py presence present.pyc; fi
