@@ -14,7 +14,9 @@ _LIST_MAX = 8 << 20
 _FILES_MAX = 1_000_000
 # A file of the folder that an installed distribution leaves (PyPA, "Recording installed projects"; before: egg-info).
 _DISTRIBUTION = re.compile(r"(((?:.*/)?)([^/]+)-([^/-]+?)(?:-py3\.\d+)?\.(?:dist|egg)-info)(?:/.*)?")
-_INTERPRETER = re.compile(r"((?:.*/)?lib)/python(3\.\d+)/.")
+# Every CPython has this one, a virtual environment has not.
+_INTERPRETER = re.compile(r"((?:.*/)?lib)/python(3\.\d+)/os\.py")
+_VERSIONED = re.compile(r"python3\.\d+")
 _DPKG = "var/lib/dpkg/"
 _STATUS = f"{_DPKG}status"
 _STANZA = re.compile(rb"^(Package|Version|Architecture): *(.*?)\s*$", re.MULTILINE)
@@ -54,10 +56,11 @@ class Changed:
     def differences(self) -> Iterator[Difference]:
         """Yield one difference for each package."""
         for one, other in self._pairs:
-            named = min((package for package in (one, other) if package), key=lambda package: package.path)
-            versions = one.version if one else "", other.version if other else ""
-            aspect: Aspect = "value" if one and other else "presence"
-            yield Difference("file", named.path, aspect, *versions, named.cause, named.layer, named.name)
+            package = one or other
+            if package:
+                versions = one.version if one else "", other.version if other else ""
+                aspect: Aspect = "value" if one and other else "presence"
+                yield Difference("file", package.path, aspect, *versions, package.cause, package.layer, package.name)
 
     def cause(self, path: str) -> str:
         """Return the cause that a file, or a folder that only one side has, follows from; empty if there is none."""
@@ -70,8 +73,7 @@ class Changed:
 
     def _own(self, package: Package) -> None:
         if package.cause == "interpreter":
-            for version in package.version.split(", "):
-                self._marks += [f"python{version}", f"cpython-{version.replace('.', '')}."]
+            self._marks += [f"python{package.version}", f"cpython-{package.version.replace('.', '')}"]
         for path in package.files():
             if len(self._owners) > _FILES_MAX:
                 return
@@ -98,22 +100,20 @@ def recorded(path: str, member: Member) -> Iterator[str]:
 
 
 def _installed(layers: Iterable[tuple[str, Members]]) -> Packages:
+    """Return packages by where and what they are; that a folder is named for a version of Python counts for nothing."""
     found: Packages = {}
-    pythons: dict[str, set[str]] = {}
     for label, members in layers:
         for path, member in members.items():
             if "-info" in path and (match := _DISTRIBUTION.fullmatch(path)):
                 name = re.sub(r"[-_.]+", "-", match[3]).lower()
                 files = partial(_distribution, match[1], members)
-                found[match[2], name] = Package("python-package", name, match[4], match[1], label, files)
+                where = _VERSIONED.sub("python3", match[2])
+                found[where, name] = Package("python-package", name, match[4], match[1], label, files)
             elif path.startswith(_STATUS) and member.kind == "file":
                 found |= {(_DPKG, package.name): package for package in _debian(path, members, label)}
-            elif "lib/python3." in path and (match := _INTERPRETER.match(path)):
-                versions = pythons.setdefault(match[1], set())
-                if match[2] not in versions:
-                    versions.add(match[2])
-                    text = ", ".join(sorted(versions))
-                    found["interpreter", match[1]] = Package("interpreter", "Python", text, match[0][:-2], label, tuple)
+            elif path.endswith("/os.py") and (match := _INTERPRETER.fullmatch(path)):
+                folder = path.removesuffix("/os.py")
+                found["interpreter", match[1]] = Package("interpreter", "Python", match[2], folder, label, tuple)
     return found
 
 

@@ -163,4 +163,7 @@ def _mirrored(each: Difference) -> tuple[str, ...]:
 
 
 def _what(each: Difference) -> tuple[str, ...]:
-    return each.part, each.path, each.aspect, each.cause, str(each.follows), str(each.size)
+    path = (
+        each.path if each.aspect != "value" or each.part != "file" else each.note
+    )  # packages are called as on the left
+    return each.part, path, each.aspect, each.cause, str(each.follows), str(each.size)

@@ -114,6 +114,7 @@ def test_another_python_is_one_difference(tmp_path: Path) -> None:
             folder(library),
             file(f"{library}/os.py", version),
             file(f"app/__pycache__/a.cpython-{version.replace('.', '')}.pyc", version),
+            file(f"opt/lib/python{version}/site-packages/x-1.dist-info/METADATA", "x"),
         ]
 
     comparison = diff(tmp_path, image(python("3.12")), image(python("3.13")))
