@@ -25,8 +25,8 @@ def build_root(pins: BasePins, cache: Cache, fetch: Callable[[Sequence[Source]],
 
     `fetch` brings the packages; it is not called if the folder is there. Two builds may make it at once: the first that
     is done decides, and both have made the same. The cache has to be in use, or `cache prune` could remove it.
-    Raises what reading packages raises, IntegrityError IB865 if they do not fit together, StorageError IB601 if there is
-    no room for them.
+    Raises what reading packages raises, IntegrityError IB865 if they do not fit together, StorageError IB601 if they
+    cannot be written.
     """
     debs = [deb for tier in (*pins.tiers, pins.build) for deb in tier]
     key = canonical.digest(

@@ -53,18 +53,19 @@ def _link_tree(source: Path, target: Path, *, without: tuple[str, ...] = OWN) ->
     """Copy folders and links, and link files, but those that others than their owner could write to."""
     target.mkdir()
     target.chmod(0o755)  # whatever the umask
-    for each in sorted(source.iterdir()):
-        copy = target / each.name
-        if each.name in without:
-            continue
-        if each.is_symlink():
-            copy.symlink_to(each.readlink())
-        elif each.is_dir():
-            _link_tree(each, copy, without=())
-        elif each.stat().st_mode & _OTHERS_MAY_WRITE:
-            shutil.copy(each, copy)
-        else:
-            copy.hardlink_to(each)
+    with os.scandir(source) as found:  # noqa: TID251 all of it is copied; order cannot matter
+        for each in found:
+            copy = target / each.name
+            if each.name in without:
+                continue
+            if each.is_symlink():
+                copy.symlink_to(os.readlink(each))  # noqa: PTH115 it is no Path
+            elif each.is_dir():
+                _link_tree(Path(each), copy, without=())
+            elif each.stat().st_mode & _OTHERS_MAY_WRITE:
+                shutil.copy(each, copy)
+            else:
+                os.link(each, copy)
 
 
 def _folder(stage: Path, place: str) -> Path:

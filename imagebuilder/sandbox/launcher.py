@@ -50,7 +50,7 @@ _DEVICE_LINKS = {
 # What a chroot does without where the kernel refuses it, in words for people.
 _LACKING = {
     _NEW_NETWORK: "the network is not cut off",
-    _NEW_PROCESSES: "processes of the host can be seen",
+    _NEW_PROCESSES: "processes of the same user can be reached",
     _NEW_IPC: "shared memory of the host can be reached",
     _NEW_HOSTNAME: "the name of the host can be seen",
 }
@@ -120,7 +120,7 @@ def report(status: int, name: str, number: int, lacks: list[str]) -> None:
 
 
 def isolate(last: dict[str, str]) -> list[str]:
-    """Leave the host's namespaces; return what could not be left. Only a chroot may lack anything."""
+    """Leave the host's namespaces; return in words what could not be left, which only a chroot accepts."""
     wanted = (_NEW_NETWORK, _NEW_PROCESSES, _NEW_IPC, _NEW_HOSTNAME)
     lacks = []
     if "--chroot" in last:
@@ -153,7 +153,8 @@ def supervise(steps: list[Step], command: list[str], lacks: list[str], alive: in
         os.setsid()
         last = {name: values[-1] for name, values in steps}
         enter(steps, last, lacks)
-        os.read(block, 1)
+        if not os.read(block, 1):
+            os._exit(1)  # whoever started us is gone
         give_up_rights(int(last["--uid"]), int(last["--gid"]))
         child = os.fork()
         if child == 0:
