@@ -89,7 +89,7 @@ def _verdict(
     chosen: Chosen, request: BuildRequest, asked: Asked, progress: Progress, *, program: tuple[str, ...]
 ) -> Verdict:
     environment = rebuild.child_environment(chosen, request)
-    here, why = host.survey(environment, asked.wanted, workers=request.workers, program=rebuild.HOME)
+    here, why = host.survey(environment, asked.wanted, workers=request.workers, program=rebuild.MODULES)
     why |= _why_not(asked, offline=request.offline)
     ignored = copies.nothing if asked.prepare else request.ignored
     with ExitStack() as opened:

@@ -81,9 +81,9 @@ def _environment(host: Host, selected: Collection[str], varied: Mapping[str, str
         environment = _without(environment, _LOCALE) | {"LC_ALL": varied["locale"], "LANG": varied["locale"]}
         environment |= {"PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
     if "zone" in varied:
-        environment["TZ"] = varied["zone"]
+        environment |= {"TZ": varied["zone"]}
     if "hashseed" in selected:
-        environment["PYTHONHASHSEED"] = varied.get("hashseed", "0")
+        environment |= {"PYTHONHASHSEED": varied.get("hashseed", "0")}
     return environment
 
 

@@ -69,7 +69,6 @@ def survey(
         "umask": f"{_umask():03o}",
         "user": str(os.getuid()),
         "hostname": os.uname().nodename,
-        "zone": environment.get("TZ", ""),
         "hashseed": "0",
         "cpus": str(len(processors)),
     }

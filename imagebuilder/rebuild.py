@@ -9,7 +9,7 @@ import shutil
 import sys
 import time  # noqa: TID251 how long builds take, and when they were made, is told to people
 from collections.abc import Collection, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -32,7 +32,7 @@ from reproducibility.scenarios import SCENARIOS
 
 # `-P`: the folder that a build runs in is no place to take modules from.
 PROGRAM = (sys.executable, "-P", "-m", "imagebuilder")
-HOME = Path(imagebuilder.__file__).parent.parent
+MODULES = Path(imagebuilder.__file__).parent.parent
 # What decides the image: the flags that `check` has in common with `build`, and what is a variable or a key alone.
 _DECIDING = {option.key for option in OPTIONS if {"build", "check"} <= {*option.commands}} - {"offline", "workers"}
 _VARIABLES = {option.variable for option in OPTIONS if option.key in _DECIDING or not option.commands}
@@ -165,8 +165,7 @@ class Rebuilder:
         for blob in (kept / "blobs" / "sha256").glob("*") if self._made > 1 else ():
             if (plain / blob.name).is_file():
                 blob.unlink()
-                with suppress(FileExistsError):
-                    blob.hardlink_to(plain / blob.name)
+                blob.hardlink_to(plain / blob.name)
         return kept
 
     def _known(self, place: Place, under: Conditions, values: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
@@ -209,4 +208,5 @@ def _in_place(environment: Mapping[str, str], place: Place) -> dict[str, str]:
 
 def _with_modules(environment: Mapping[str, str]) -> dict[str, str]:
     """Let Python find this package wherever it was found; the user's own commands are not told of it."""
-    return {**environment, "PYTHONPATH": os.pathsep.join(filter(None, (str(HOME), environment.get("PYTHONPATH"))))}
+    variable = "PYTHONPATH"
+    return {**environment, variable: os.pathsep.join(filter(None, (str(MODULES), environment.get(variable))))}

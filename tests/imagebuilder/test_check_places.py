@@ -15,7 +15,7 @@ from imagebuilder.config import Chosen
 from imagebuilder.copies import Copying
 from imagebuilder.disguise import FAILED, Disguise
 from imagebuilder.progress import Progress
-from imagebuilder.rebuild import HOME, Rebuilder
+from imagebuilder.rebuild import MODULES, Rebuilder
 from reproducibility.scenarios import SCENARIOS
 from tests import careless_builder, world
 
@@ -155,12 +155,12 @@ def test_a_disguise_that_the_kernel_refuses_is_an_error() -> None:
 
 
 def test_a_machine_is_asked_what_it_lets_be_varied() -> None:
-    found, why = host.survey(ENVIRONMENT, tuple(SCENARIOS), workers=2, program=HOME)
+    found, why = host.survey(ENVIRONMENT, tuple(SCENARIOS), workers=2, program=MODULES)
     assert why.keys() <= {"clock", "user", "hostname"}
     assert bool(found.faketime) is ("clock" not in why)
     for variation, usual in found.usual.items():
         assert found.value(variation, 1) != usual
-    _, nothing_asked = host.survey(ENVIRONMENT, ("zone",), workers=2, program=HOME)
+    _, nothing_asked = host.survey(ENVIRONMENT, ("zone",), workers=2, program=MODULES)
     assert nothing_asked == {}
 
 
@@ -180,7 +180,7 @@ def test_where_there_are_no_user_namespaces_another_user_is_had_really(tmp_path:
     with world.running(tmp_path) as here, ExitStack() as opened:
         app = here.app({"requirements.txt": "flask\n", "main.py": "1\n"})
         given = config.choose(Arguments("check", str(app), {}), here.environment)
-        found, _ = host.survey(here.environment, (), workers=1, program=HOME)
+        found, _ = host.survey(here.environment, (), workers=1, program=MODULES)
         work = opened.enter_context(places.workspace(tmp_path, shared=True))
         ground, _ = opened.enter_context(places.ground(work, (), room=1, shared=True))
         script = ground.work / "builder.py"
