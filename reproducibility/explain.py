@@ -111,7 +111,8 @@ def _both_start(left: bytes, right: bytes, magic: bytes) -> bool:
 
 def _by_content(path: str, left: Content, right: Content, *, known: Known, views: bool) -> Difference:
     whole = max(left.size, right.size) <= _WHOLE_MAX
-    at = 0 if whole else max(hexdump.first_difference_of_files(left, right) - _EXCERPT_BEFORE, 0)
+    first = 0 if whole else hexdump.first_difference_of_files(left, right)
+    at = max(first // _EXCERPT_BEFORE - 1, 0) * _EXCERPT_BEFORE  # numbers stay aligned
     length = None if whole else _EXCERPT
     here, there = left.read(at, length), right.read(at, length)
     readable = text.is_text(here) and text.is_text(there)

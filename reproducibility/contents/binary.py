@@ -63,7 +63,7 @@ def _regions(left: bytes, right: bytes, *, shifted: bool) -> Iterator[Region]:
 
 def _trace(left: bytes, right: bytes, region: Region, *, known: Known) -> Trace:
     here, there = left[region.left : region.left_end], right[region.right : region.right_end]
-    if len(here) == len(there) <= _NUMBER_MAX and (moments := calendars.binary(left, right, region)):
+    if len(here) == len(there) <= _NUMBER_MAX and (moments := calendars.binary(left, right, region, known=known)):
         return Trace("timestamp", *map(str, moments))
     if _PRINTABLE.fullmatch(here) and _PRINTABLE.fullmatch(there):
         return traces.traces_at(left, right, [region], known=known)[0] or traces.nothing(here, there)

@@ -11,6 +11,7 @@ Match = re.Match[bytes]
 # No build that somebody compares was made before 2015 or after 2035; in seconds since the epoch.
 _EARLIEST, _LATEST = 1_420_070_400, 2_051_222_400
 _DAY = 86_400
+_DOS = "<HH"
 _YEAR = 31_556_952
 # Binary numbers further apart than three years are hardly the times of two builds.
 _APART = 3 * _YEAR
@@ -88,18 +89,33 @@ def year(left: Match, right: Match, known: Known) -> str:
     return "timestamp" if _as_known(left, right, known, unit=_YEAR, origin=1970) else ""
 
 
-def binary(left: bytes, right: bytes, region: Region) -> tuple[int, int] | None:
+def binary(left: bytes, right: bytes, region: Region, *, known: Known) -> tuple[int, int] | None:
     """Find numbers of 4 or 8 bytes, in seconds to nanoseconds, or DOS times, that hold all bytes of a region."""
-    for form, unit in (("<I", 1), (">I", 1), ("<Q", 10**3), ("<Q", 10**6), ("<Q", 10**9), (">Q", 10**9), ("<HH", 0)):
-        size = struct.calcsize(form)
-        for back in range(size - (region.left_end - region.left) + 1):
-            place = region.left - back
-            here, there = _moment(form, unit, left, place), _moment(form, unit, right, region.right - back)
-            if _is_text(left, place, size) or _is_text(right, region.right - back, size):
+    for form, unit in (("<I", 1), (">I", 1), ("<Q", 10**3), ("<Q", 10**6), ("<Q", 10**9), (">Q", 10**9), (_DOS, 0)):
+        size, changed = struct.calcsize(form), region.left_end - region.left
+        for back in range(size - changed + 1):
+            place, other = region.left - back, region.right - back
+            here, there = _moment(form, unit, left, place), _moment(form, unit, right, other)
+            if not (_EARLIEST <= here <= _LATEST and _EARLIEST <= there <= _LATEST and abs(here - there) < _APART):
                 continue
-            if _EARLIEST <= here <= _LATEST and _EARLIEST <= there <= _LATEST and abs(here - there) < _APART:
+            # Every seventh number of 4 bytes is a time of these years, so more must speak for it.
+            sure = _near(here, known.left_times) and _near(there, known.right_times)
+            low_byte = back + changed == size if form.startswith(">") else back == 0
+            if sure or (low_byte and _is_field(form, left, place) and _is_field(form, right, other)):
                 return here, there
     return None
+
+
+def _near(moment: int, times: tuple[int, int] | None) -> bool:
+    return times is not None and times[0] - _DAY <= moment <= times[1] + _DAY
+
+
+def _is_field(form: str, content: bytes, place: int) -> bool:
+    """Whether bytes stand like a number of a record: aligned, beside zeros, not letters that look like a number."""
+    size = struct.calcsize(form)
+    around = content[max(place - 8, 0) : place] + content[place + size : place + size + 8]
+    in_string = size == 4 and _STRING.search(content, max(place - 3, 0), place + 7) is not None
+    return place % (2 if form == _DOS else 4) == 0 and b"\0" in around and not in_string
 
 
 def _moment(form: str, unit: int, content: bytes, place: int) -> int:
@@ -115,11 +131,6 @@ def _moment(form: str, unit: int, content: bytes, place: int) -> int:
         return 0
     # Near enough: all months have 30 days here.
     return (1980 - 1970 + (day >> 9)) * _YEAR + (month * 30 + (day & 31)) * _DAY + hour * 3600 + minute * 60
-
-
-def _is_text(content: bytes, place: int, size: int) -> bool:
-    """Whether a byte of a number belongs to a string: letters as numbers look like times of today."""
-    return _STRING.search(content, max(place - 3, 0), place + size + 3) is not None
 
 
 def _same_moment(left: bytes, right: bytes) -> bool:

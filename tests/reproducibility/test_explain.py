@@ -189,12 +189,17 @@ PLACES = [
     Pair("database", "opt/app/state.gdbm", b"\xce\x9a\x57\x13\0\0\0\1", b"\xce\x9a\x57\x13\0\0\0\2"),
 ]  # fmt: skip
 BYTES = [
-    Pair("timestamp", "a.bin", b"\0\1" + struct.pack("<I", 1_767_607_200), b"\0\1" + struct.pack("<I", 1_802_172_667)),
-    Pair("timestamp", "a.bin", b"\0\1" + struct.pack(">I", 1_767_607_200), b"\0\1" + struct.pack(">I", 1_802_172_667)),
-    Pair("timestamp", "a.bin", struct.pack("<Q", 1_767_607_200 * 10**9), struct.pack("<Q", 1_802_172_667 * 10**9)),
-    Pair("timestamp", "a.bin", struct.pack("<Q", 1_767_607_200 * 10**3), struct.pack("<Q", 1_802_172_667 * 10**3)),
+    Pair("timestamp", "a.bin", struct.pack("<III", 1, 1_767_607_200, 0), struct.pack("<III", 1, 1_802_172_667, 0)),
+    Pair("timestamp", "a.bin", struct.pack(">III", 1, 1_767_607_200, 0), struct.pack(">III", 1, 1_802_172_667, 0)),
+    Pair("timestamp", "a.bin", struct.pack("<QQ", 1_767_607_200_123456789, 0),
+         struct.pack("<QQ", 1_802_172_667_987654321, 0)),
+    Pair("timestamp", "a.bin", struct.pack("<QQ", 1_767_607_200_123, 0), struct.pack("<QQ", 1_802_172_667_987, 0)),
+    Pair("timestamp", "a.bin", b"\7" + struct.pack("<I", 1_783_000_050), b"\7" + struct.pack("<I", 1_817_560_050),
+         known=BUILDS),
+    # 4 bytes that could be a time, but stand nowhere that says so.
+    Pair("unknown", "a.bin", b"\7" + struct.pack("<I", 1_783_000_050), b"\7" + struct.pack("<I", 1_817_560_050)),
     # DOS: 2026-01-05 10:00:00 against 2027-02-09 11:31:06
-    Pair("timestamp", "a.bin", b"\0" + struct.pack("<HH", 0x5000, 0x5C25), b"\0" + struct.pack("<HH", 0x5BE3, 0x5E49)),
+    Pair("timestamp", "a.bin", struct.pack("<HHH", 0, 0x5000, 0x5C25), struct.pack("<HHH", 0, 0x5BE3, 0x5E49)),
     Pair("build-path", "a.bin", b"\0\0/tmp/build1/app.c\0\0", b"\0\0/tmp/b2/app.c\0\0",
          ("/tmp/build1/app.c", "/tmp/b2/app.c")),
     Pair("build-path", "a.bin", b"\0\0/tmp/build1/app.c\0\0", b"\0\0/tmp/build2/app.c\0\0"),
