@@ -8,7 +8,7 @@ from reproducibility import modes
 from reproducibility.content import Content
 from reproducibility.contents import places
 from reproducibility.difference import Aspect, Difference
-from reproducibility.listing import Listing, Member, Members, Records
+from reproducibility.listing import Listing, Member, Members, Records, Style
 
 Pair = tuple[Member, Member]
 
@@ -113,16 +113,20 @@ def _styles(one: Member, other: Member) -> tuple[str, str] | None:
     caused = set() if numbers[0] == numbers[1] else {"numbers"}
     if caused or one.meta.records != other.meta.records or one.link != other.link:
         caused.add("extended")
-    styles = dict(one.meta.style), dict(other.meta.style)
-    found = {name: (styles[0][name], styles[1][name]) for name in styles[0] if name not in caused}
-    found |= {
-        key: pair for key, pair in _records(one.meta.records, other.meta.records).items() if key.startswith(_MANNER)
-    }
-    found = {name: pair for name, pair in found.items() if pair[0] != pair[1]}
+    pairs = zip(Style._fields, one.meta.style, other.meta.style, strict=True)
+    found = {name: (_habit(here), _habit(there)) for name, here, there in pairs if name not in caused and here != there}
+    records = _records(one.meta.records, other.meta.records)
+    found |= {key: pair for key, pair in records.items() if key.startswith(_MANNER)}
     if found and one.meta.form != other.meta.form:
         return one.meta.form, other.meta.form
     here, there = (", ".join(f"{name} {pair[side] or 'none'}" for name, pair in found.items()) for side in (0, 1))
     return (here[:_VALUE], there[:_VALUE]) if found else None
+
+
+def _habit(value: bytes | int | tuple[str, ...]) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    return "; ".join(value) if isinstance(value, tuple) else f"{value:o}"
 
 
 def order(left: Members, right: Members, layer: str) -> Iterator[Difference]:

@@ -1,19 +1,38 @@
 """Listings: what the tar of a layer holds, as values."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from reproducibility.content import Content
 
 Records = tuple[tuple[str, bytes], ...]
 
 
+class Style(NamedTuple):
+    """How a header is written, apart from what it says: what tools do in ways of their own.
+
+    `numbers` has one character for every digit, `mode` are bits of the mode that are no rights, `extended` tells the
+    extended headers before it. `rest` are bytes without a meaning.
+    """
+
+    type: bytes
+    magic: bytes
+    numbers: bytes
+    mode: int
+    device: bytes
+    prefix: bool
+    leading: bytes
+    trailing: bytes
+    extended: tuple[str, ...]
+    rest: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Meta:
     """What many members have in common, kept once. `records` are those of the extended header, sorted by key.
 
-    `form` is `v7`, `ustar`, `gnu` or `pax`. `style` is how the fields are written, apart from what they say: names of
-    habits and what they are in this member.
+    `form` is `v7`, `ustar`, `gnu` or `pax`.
     """
 
     kind: str
@@ -25,7 +44,7 @@ class Meta:
     device: str
     records: Records
     form: str
-    style: tuple[tuple[str, str], ...]
+    style: Style
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +85,7 @@ class Listing:
     """
 
     members: Members
-    earlier: Mapping[str, tuple[Member, ...]]
+    earlier: Mapping[str, Sequence[Member]]
     common: Records
     tail: Content
 

@@ -19,7 +19,7 @@ _INTERPRETER = re.compile(r"((?:.*/)?lib)/python(3\.\d+)/os\.py")
 _VERSIONED = re.compile(r"python3\.\d+")
 _DPKG = "var/lib/dpkg/"
 _STATUS = f"{_DPKG}status"
-_STANZA = re.compile(rb"^(Package|Version|Architecture): *(.*?)\s*$", re.MULTILINE)
+_STANZA = re.compile(rb"^(Package|Version|Architecture):(.*)$", re.MULTILINE)
 # Folders that are links into usr in today's systems, while dpkg's lists have the names of old.
 _MERGED = ("bin/", "sbin/", "lib/", "lib64/")
 _BYTECODE = re.compile(r"(.*/)?__pycache__/([^/.]+)\.[^/]*\.pyc")
@@ -136,7 +136,7 @@ def _debian(path: str, members: Members, label: str) -> Iterator[Package]:
             files = partial(_listed, where, members, lists)
             yield Package("os-package", name, stanza[b"Version"], where, label, files)
         stanza = stanza if key != b"Package" else {}
-        stanza[key] = value.decode("utf-8", "surrogateescape")
+        stanza[key] = value.decode("utf-8", "surrogateescape").strip()
 
 
 def _listed(path: str, members: Members, lists: Iterable[str]) -> Iterator[str]:

@@ -20,7 +20,7 @@ def merge(layers: Sequence[Listing]) -> Members:
     for depth in reversed(range(len(layers))):
         for path, member in layers[depth].members.items():
             if not path.rpartition("/")[2].startswith(_WHITEOUT) and above.shows(path):
-                visible[path] = _resolved(member, layers[: depth + 1])
+                visible[path] = member if member.kind != "hard link" else _resolved(member, layers[: depth + 1])
         above.add(layers[depth].members)
     return _linked(visible)
 

@@ -14,7 +14,7 @@ from typing import BinaryIO, NamedTuple
 
 from layers.errors import IntegrityError
 from reproducibility.content import Content
-from reproducibility.listing import Listing, Member, Meta, Records
+from reproducibility.listing import Listing, Member, Meta, Records, Style
 
 _BLOCK = 512
 _BUFFER = 32 << 10
@@ -22,6 +22,8 @@ _BUFFER = 32 << 10
 _MEMBERS_MAX = 1_000_000
 _EXTENDED_MAX = 1 << 20
 _EXTENDED_TOTAL = 128 << 20
+_EXTENDED_COUNT = 16  # of one member
+_PATH_MAX = 4096  # of Linux, and what bounds the work on paths of many parts
 _KINDS = {
     b"\0": "file", b"0": "file", b"7": "file", b"1": "hard link", b"2": "symbolic link", b"3": "character device",
     b"4": "block device", b"5": "folder", b"6": "pipe", b"S": "sparse file",
@@ -94,30 +96,32 @@ class _Reader:
         self._descriptor = descriptor
         self._size = size
         self._metas: dict[Hashable, Meta] = {}
+        self._styles: dict[Style, Style] = {}
         self._common: dict[str, bytes] = {}
+        self._defaults: dict[str, bytes] = {}
         self._extended_left = _EXTENDED_TOTAL
 
     def listing(self, most: int) -> Listing:
         members: dict[str, Member] = {}
-        earlier: dict[str, tuple[Member, ...]] = {}
+        earlier: dict[str, list[Member]] = {}
         extended = _Extended()
-        at = 0
-        for _ in range(most + 1):
-            block = self._block(at)
-            if not block:
-                tail = Content(self._descriptor, min(at, self._size), max(self._size - at, 0))
-                return Listing(members, earlier, tuple(sorted(self._common.items())), tail)
+        at = count = 0
+        while block := self._block(at):
             header = _Header._make(_LAYOUT.unpack(block))
             if header.type in b"xXgLK":
                 at = self._take(extended, header, at + _BLOCK)
                 continue
             member = self._member(block, header, extended, at + _BLOCK)
             extended = _Extended()
+            count += 1
+            if count > most:
+                raise damaged(f"it has more than {most} members")
             if member.path in members:
-                earlier[member.path] = (*earlier.get(member.path, ()), members.pop(member.path))
+                earlier.setdefault(member.path, []).append(members.pop(member.path))
             members[member.path] = member
             at = _padded(member.offset + member.size)
-        raise damaged(f"it has more than {most} headers")
+        tail = Content(self._descriptor, min(at, self._size), max(self._size - at, 0))
+        return Listing(members, earlier, tuple(sorted(self._common.items())), tail)
 
     def _block(self, at: int) -> bytes:
         """Return the header at a position; nothing at the end of the archive."""
@@ -136,8 +140,8 @@ class _Reader:
     def _take(self, extended: _Extended, header: _Header, start: int) -> int:
         """Read an extended header; return where the next one begins."""
         size = _number(header.size)
-        self._extended_left -= size
-        if not 0 <= size <= _EXTENDED_MAX or self._extended_left < 0:
+        self._extended_left -= size + _BLOCK
+        if not 0 <= size <= _EXTENDED_MAX or self._extended_left < 0 or len(extended.look) == _EXTENDED_COUNT:
             raise damaged(f"an extended header of {size} bytes, or too many of them")
         self._file.seek(start)
         content = self._file.read(size)
@@ -146,6 +150,7 @@ class _Reader:
         kind = header.type.decode()
         if header.type == b"g":
             self._common.update(_pax(content))
+            self._defaults = {key: value for key, value in self._common.items() if key in _FIELDS}
         elif header.type in b"xX":
             records = _pax(content)
             folder = _PAX_FOLDER.search(header.name)
@@ -157,14 +162,16 @@ class _Reader:
         return _padded(start + size)
 
     def _member(self, block: bytes, header: _Header, extended: _Extended, start: int) -> Member:
-        records = self._common | extended.records if self._common else extended.records
+        records = self._defaults | extended.records if self._defaults else extended.records
         name = _name(block, header, records)
         lead = _lead(name)
-        meta = self._meta(block, extended, records, (name[:lead], b"/" if name[lead:].endswith(b"/") else b""))
+        meta = self._meta(block, header, extended, records, _style(block, header, name, lead, extended.look))
         link = b""
         if meta.kind.endswith(" link"):
             link = records.get("linkpath", header.link.partition(b"\0")[0])
             link = link[_lead(link) :] if meta.kind == "hard link" else link
+        if max(len(name), len(link)) > _PATH_MAX:
+            raise damaged(f"a path of {max(len(name), len(link))} bytes")
         mtime = records.get("mtime")
         return Member(
             path=_text(name[lead:].rstrip(b"/")) or ".",
@@ -189,52 +196,50 @@ class _Reader:
             raise damaged(f"it is cut off in {_text(header.name)!r}")
         return end + size - start
 
-    def _meta(self, block: bytes, extended: _Extended, records: dict[str, bytes], ends: tuple[bytes, bytes]) -> Meta:
+    def _meta(
+        self, block: bytes, header: _Header, extended: _Extended, records: dict[str, bytes], style: Style
+    ) -> Meta:
         others = tuple(sorted((key, value) for key, value in extended.records.items() if key not in _FIELDS))
         owner = tuple(sorted((key, records[key]) for key in ("uid", "gid", "uname", "gname") if key in records))
-        rest = block[500:] if block[257:263] == _USTAR else block[345:]
-        shape = _shape(block[100:156])
-        key = (block[100:124], shape, block[156:157], block[257:345], rest, ends, extended.look, others, owner)
+        key = (block[100:124], block[265:345], style, others, owner)
         meta = self._metas.get(key)
         if meta is None:
-            meta = self._metas[key] = _new_meta(block, dict(owner), others, extended.look, (*ends, shape, rest))
+            style = self._styles.setdefault(style, style)
+            meta = self._metas[key] = _new_meta(header, dict(owner), others, style)
         return meta
 
 
-def _new_meta(
-    block: bytes, owner: dict[str, bytes], others: Records, look: tuple[str, ...], manner: tuple[bytes, ...]
-) -> Meta:
-    header = _Header._make(_LAYOUT.unpack(block))
-    ustar, pax = header.magic[:6] == _USTAR, any(one[0] in "xX" for one in look)
-    mode = _number(header.mode)
+def _style(block: bytes, header: _Header, name: bytes, lead: int, extended: tuple[str, ...]) -> Style:
+    ustar = header.magic[:6] == _USTAR
+    return Style(
+        type=header.type,
+        magic=header.magic,
+        numbers=_shape(block[100:156]),
+        mode=_number(header.mode) & ~0o7777,
+        device=b"" if header.type in b"34" else header.major + header.minor,
+        prefix=ustar and block[345] > 0,
+        leading=name[:lead],
+        trailing=b"/" if name[lead:].endswith(b"/") else b"",
+        extended=extended,
+        rest=block[500 if ustar else 345 :].rstrip(b"\0"),
+    )
+
+
+def _new_meta(header: _Header, owner: dict[str, bytes], others: Records, style: Style) -> Meta:
     kind = _KINDS.get(header.type, f"type {header.type!r}")
-    if kind == "file" and manner[1]:
-        kind = "folder"
     device = kind.endswith("device")
-    lead, slash, shape, rest = manner
-    style = {
-        "type": repr(header.type),
-        "mode": oct(mode & ~0o7777),
-        "magic": repr(header.magic),
-        "numbers": repr(shape),
-        "device": "" if device else repr(header.major + header.minor),
-        "prefix": "used" if ustar and block[345] else "",
-        "leading": _text(lead),
-        "trailing": _text(slash),
-        "extended": "; ".join(look),
-        "rest": rest.strip(b"\0").hex(),
-    }
+    pax = any(one[0] in "xX" for one in style.extended)
     return Meta(
-        kind=kind,
-        mode=mode & 0o7777,
+        kind="folder" if kind == "file" and style.trailing else kind,
+        mode=_number(header.mode) & 0o7777,
         uid=_decimal(owner["uid"]) if "uid" in owner else _number(header.uid),
         gid=_decimal(owner["gid"]) if "gid" in owner else _number(header.gid),
-        uname=_text(owner.get("uname", header.uname.partition(b"\0")[0])),
-        gname=_text(owner.get("gname", header.gname.partition(b"\0")[0])),
+        uname=_text(owner.get("uname", header.uname)),
+        gname=_text(owner.get("gname", header.gname)),
         device=f"{_number(header.major)}:{_number(header.minor)}" if device else "",
         records=others,
         form="pax" if pax else _FORMS.get(header.magic, "v7"),
-        style=tuple(style.items()),
+        style=style,
     )
 
 

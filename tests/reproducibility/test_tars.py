@@ -69,7 +69,7 @@ def test_every_field_is_read_in_every_form(tmp_path: Path, form: int) -> None:
         assert (listing.members["opt"].kind, listing.members["opt"].meta.mode) == ("folder", 0o1777)
         assert (listing.members["opt/l"].kind, listing.members["opt/l"].link) == ("symbolic link", "../x")
         assert (listing.members["opt/h"].kind, listing.members["opt/h"].link) == ("hard link", "opt/a")
-        assert dict(one.meta.style)["leading"] == "./"
+        assert one.meta.style.leading == b"./"
 
 
 @pytest.mark.parametrize(
@@ -183,6 +183,9 @@ DAMAGED = {
     "negative size": tar([file("a", pax={"size": "-600"})], tarfile.PAX_FORMAT),
     "huge size": tar([file("a", pax={"size": "9" * 19})], tarfile.PAX_FORMAT),
     "huge number": tar([file("a", pax={"uid": "9" * 5000})], tarfile.PAX_FORMAT),
+    "long path": tar([file("a/" * 2500)], tarfile.PAX_FORMAT),
+    "long target": tar([symlink("a", "b/" * 2500)], tarfile.GNU_FORMAT),
+    "headers without a member": tar([file("a", pax={"x": "y"})], tarfile.PAX_FORMAT)[:1024] * 40,
     "huge record": tar([file("a", pax={"x": "y" * (1 << 20)})], tarfile.PAX_FORMAT),
 }
 
@@ -233,6 +236,12 @@ def test_members_take_little_memory(tmp_path: Path) -> None:
             tracemalloc.stop()
             assert len(listing.members) == 2000
             assert used < 2000 * 500
+
+
+def test_a_path_that_is_there_very_often_takes_no_longer(tmp_path: Path) -> None:
+    one = tar([file("a")])[:512]
+    with listed(tmp_path, one * 60_000 + bytes(1024), most=60_000) as listing:
+        assert len(listing.earlier["a"]) == 59_999
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
