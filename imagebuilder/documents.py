@@ -6,9 +6,20 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from layers.canonical import Json
-from layers.descriptor import Descriptor, Platform
+from layers.descriptor import LAYER_GZIP, LAYER_TAR, LAYER_ZSTD, Descriptor, Platform
 from layers.digest import Digest
 from layers.errors import IntegrityError
+
+# What layers are called, by OCI and by Docker: the bytes are the same.
+_DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
+LAYERS: Mapping[str, str] = {
+    LAYER_TAR: LAYER_TAR,
+    LAYER_GZIP: LAYER_GZIP,
+    LAYER_ZSTD: LAYER_ZSTD,
+    _DOCKER_LAYER: LAYER_TAR,
+    f"{_DOCKER_LAYER}.gzip": LAYER_GZIP,
+    f"{_DOCKER_LAYER}.zstd": LAYER_ZSTD,
+}
 
 _Value = TypeVar("_Value")
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Protocol
 
 from imagebuilder import documents
-from imagebuilder.documents import Document, malformed
+from imagebuilder.documents import LAYERS, Document, malformed
 from imagebuilder.reference import Reference
 from layers import content, decompress, tarball
 from layers.blobs import BlobStore, storage_error
 from layers.canonical import Json
-from layers.descriptor import CONFIG, INDEX, LAYER_GZIP, LAYER_TAR, LAYER_ZSTD, MANIFEST, Descriptor, Platform
+from layers.descriptor import CONFIG, INDEX, MANIFEST, Descriptor, Platform
 from layers.digest import Digest
 from layers.entry import Checksum, Kind, Stored
 from layers.errors import UsageError
@@ -23,8 +23,6 @@ _DOCKER = "application/vnd.docker."
 MANIFESTS = (MANIFEST, f"{_DOCKER}distribution.manifest.v2+json")
 INDEXES = (INDEX, f"{_DOCKER}distribution.manifest.list.v2+json")
 _CONFIGS = (CONFIG, f"{_DOCKER}container.image.v1+json")
-# Docker's name of what is the same bytes.
-_DOCKER_LAYER = f"{_DOCKER}image.rootfs.diff.tar.gzip"
 
 REF_NAME = "org.opencontainers.image.ref.name"
 
@@ -91,9 +89,9 @@ class StoredImage:
     def files(self, layer: Layer) -> Iterator[tarball.Member]:
         """Yield what a layer holds, in its order. The end comes only if the layer is what its digests promised."""
         stored = self.place.open(layer.descriptor)
-        if layer.descriptor.media_type == _DOCKER_LAYER:
-            layer = replace(layer, descriptor=replace(layer.descriptor, media_type=LAYER_GZIP))
-        return tarball.members(tarball.Forward(decompress.tar(layer, stored)), layer=True)
+        media_type = LAYERS[layer.descriptor.media_type]
+        named = replace(layer, descriptor=replace(layer.descriptor, media_type=media_type))
+        return tarball.members(tarball.Forward(decompress.tar(named, stored)), layer=True)
 
     def to_json(self) -> dict[str, Json]:
         """Return the document of `inspect --json`."""
@@ -208,7 +206,7 @@ def _layers(manifest: Document, config: Document) -> tuple[Layer, ...]:
     if len(stored) != len(diff_ids):
         raise malformed(f"the manifest has {len(stored)} layers, the config {len(diff_ids)}")
     for number, layer in enumerate(stored):
-        if layer.media_type not in (LAYER_TAR, LAYER_GZIP, LAYER_ZSTD, _DOCKER_LAYER):
+        if layer.media_type not in LAYERS:
             raise malformed(f"layer {number} has the media type {layer.media_type[:100]!r}")
     return tuple(map(Layer, stored, diff_ids, created_by(config, len(stored))))
 

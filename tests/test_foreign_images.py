@@ -143,7 +143,8 @@ def test_an_image_that_skopeo_converts_loses_only_fields_of_its_config(found: Ma
 
 def test_two_programs_compress_the_same_layers_otherwise(found: Mapping[str, Findings]) -> None:
     layers = [one for one in found["stored twice"].all if one.part == "layer"]
-    assert {one.cause for one in layers} == {"compressor"}
+    assert {one.cause for one in layers} <= {"compressor", "gzip-header"}
+    assert "compressor" in {one.cause for one in layers}
     assert found["stored twice"].causes <= CONVERTED | COMPRESSED
     assert found["stored twice"].of("media-type")
 

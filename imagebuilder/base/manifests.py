@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING
 
 from imagebuilder import documents
-from imagebuilder.documents import Document, malformed
+from imagebuilder.documents import LAYERS, Document, malformed
 from imagebuilder.reference import Reference
-from layers.descriptor import CONFIG, INDEX, LAYER_GZIP, LAYER_TAR, LAYER_ZSTD, MANIFEST, Descriptor, Platform
+from layers.descriptor import CONFIG, INDEX, MANIFEST, Descriptor, Platform
 from layers.digest import Digest
 from layers.errors import BuildError
 from layers.layer import Layer
@@ -18,15 +18,6 @@ _INDEXES = (INDEX, f"{_DOCKER}distribution.manifest.list.v2+json")
 _MANIFESTS = (MANIFEST, f"{_DOCKER}distribution.manifest.v2+json")
 _CONFIGS = (CONFIG, f"{_DOCKER}container.image.v1+json")
 _LARGEST_CONFIG = 4 << 20
-# Docker's names of what is the same bytes.
-_LAYERS = {
-    LAYER_TAR: LAYER_TAR,
-    LAYER_GZIP: LAYER_GZIP,
-    LAYER_ZSTD: LAYER_ZSTD,
-    f"{_DOCKER}image.rootfs.diff.tar": LAYER_TAR,
-    f"{_DOCKER}image.rootfs.diff.tar.gzip": LAYER_GZIP,
-    f"{_DOCKER}image.rootfs.diff.tar.zstd": LAYER_ZSTD,
-}
 
 
 def choose(repository: "Repository", source: Reference, platform: Platform) -> tuple[Descriptor, bytes]:
@@ -85,11 +76,11 @@ def layers(manifest: Document, config: Document, name: str) -> tuple[Layer, ...]
     if not stored or len(stored) != len(diff_ids):
         raise malformed(f"the manifest of {name} has {len(stored)} layers, its config {len(diff_ids)}")
     for layer in stored:
-        if layer.media_type not in _LAYERS:
+        if layer.media_type not in LAYERS:
             raise unusable(name, f"a layer is of the type {layer.media_type[:100]!r}")
     return tuple(
         Layer(
-            Descriptor(_LAYERS[layer.media_type], layer.digest, layer.size, annotations=layer.annotations),
+            Descriptor(LAYERS[layer.media_type], layer.digest, layer.size, annotations=layer.annotations),
             diff_id,
             name,
         )

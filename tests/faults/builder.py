@@ -1,7 +1,7 @@
 """A faulty builder: this one, with the named mistakes made in it, as other builders make them.
 
-    python builder.py MISTAKE build DIR ...
-    python builder.py MISTAKE check DIR ...        builds with itself
+    python builder.py MISTAKE,... build DIR ...
+    python builder.py MISTAKE,... check DIR ...        builds with itself
 
 A mistake about files touches only those that have its name, so that all can be made side by side.
 """
@@ -162,8 +162,8 @@ def layering() -> None:
     imagebuilder.build.describe_layers = faulty
 
 
-def _check(mistake: str) -> int:
-    program = (sys.executable, "-P", __file__, mistake)
+def _check(mistakes: str) -> int:
+    program = (sys.executable, "-P", __file__, mistakes)
     return cli.run(sys.argv[1:], commands={"check": functools.partial(checking.check, program=program)})
 
 
@@ -172,8 +172,9 @@ MISTAKES = {
 }
 
 if __name__ == "__main__":
-    name = sys.argv.pop(1)
+    names = sys.argv.pop(1)
     if sys.argv[1] == "check":
-        sys.exit(_check(name))
-    MISTAKES[name]()
+        sys.exit(_check(names))
+    for name in names.split(","):
+        MISTAKES[name]()
     sys.exit(cli.main())

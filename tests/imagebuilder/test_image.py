@@ -10,6 +10,7 @@ import pytest
 from imagebuilder import archive, image, layout, reference
 from imagebuilder.image import open_image
 from layers import canonical, tar
+from layers.compress import Compression
 from layers.descriptor import CONFIG, INDEX, MANIFEST
 from layers.digest import Digest
 from layers.entry import file
@@ -130,6 +131,16 @@ def test_a_document_that_contradicts_the_specification_is_refused(tmp_path: Path
     with pytest.raises(IntegrityError) as caught:
         open_image(str(tmp_path))
     assert caught.value.code == "IB654"
+
+
+@pytest.mark.parametrize(("compression", "name"), [("gzip", ".gzip"), ("zstd", ".zstd"), ("none", "")])
+def test_layers_may_have_the_names_that_docker_gives_them(tmp_path: Path, compression: Compression, name: str) -> None:
+    made = images.small(tmp_path, compression=compression)
+    docker = f"application/vnd.docker.image.rootfs.diff.tar{name}"
+    rewrite(made, "manifest", lambda d: [layer.update(mediaType=docker) for layer in d["layers"]])
+    stored = open_image(str(tmp_path))
+    assert [layer.descriptor.media_type for layer in stored.image.layers] == [docker, docker]
+    assert [member.path for member in stored.files(stored.image.layers[1])] == ["workspace", "workspace/greeting"]
 
 
 def test_history_of_empty_layers_is_passed_over(tmp_path: Path) -> None:
