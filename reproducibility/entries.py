@@ -11,6 +11,8 @@ from reproducibility.difference import Aspect, Difference
 from reproducibility.listing import Listing, Member, Members, Records, Style
 
 Pair = tuple[Member, Member]
+# Values of both sides by key.
+Differing = Mapping[str, tuple[str, str]]
 
 _VALUE = 100
 # 20 blocks (POSIX.1-2017, pax, "-b"): what tars are padded to.
@@ -42,21 +44,27 @@ def headers(compared: Sequence[Pair], layer: str) -> Iterator[Difference]:
     other_modes = any(one.meta.mode != other.meta.mode for one, other in compared)
     umasks = modes.by_umask(compared) if other_modes else {}
     for one, other in compared:
-        if one.kind != other.kind:
-            linked = {one.kind, other.kind} == {"file", "hard link"}
-            aspect: Aspect = "hard link" if linked else "kind"
-            cause = "hard-link" if linked else "kind"
-            yield Difference("file", one.path, aspect, one.kind, other.kind, cause, layer)
-            if not linked:
-                continue  # what is not the same thing has no fields in common
+        if one.kind != other.kind and {one.kind, other.kind} != {"file", "hard link"}:
+            yield Difference("file", one.path, "kind", one.kind, other.kind, "kind", layer)
+            continue  # what is not the same thing has no fields in common
+        yield from _links(one, other, layer)
         if one.meta != other.meta:
             yield from _fields(one, other, layer, umasks)
-        if one.mtime != other.mtime or one.meta.records != other.meta.records:
-            yield from _times(one, other, layer)
-        if one.link != other.link and one.kind == other.kind:
-            symbolic = one.kind == "symbolic link"
-            aspect, cause = ("link", "link-target") if symbolic else ("hard link", "hard-link")
-            yield Difference("file", one.path, aspect, one.link, other.link, cause, layer)
+        records = _records(one.records, other.records)
+        yield from _times(one, other, records, layer)
+        for key, values in records.items():
+            if key not in _TIMES and not key.startswith(_MANNER):
+                yield Difference("file", one.path, "xattr", *values, "xattr", layer, key)
+
+
+def _links(one: Member, other: Member, layer: str) -> Iterator[Difference]:
+    if one.kind != other.kind:
+        yield Difference("file", one.path, "hard link", one.kind, other.kind, "hard-link", layer)
+    elif one.link != other.link:
+        symbolic = one.kind == "symbolic link"
+        aspect: Aspect = "link" if symbolic else "hard link"
+        cause = "link-target" if symbolic else "hard-link"
+        yield Difference("file", one.path, aspect, one.link, other.link, cause, layer)
 
 
 def _fields(one: Member, other: Member, layer: str, umasks: Mapping[str, int]) -> Iterator[Difference]:
@@ -73,14 +81,10 @@ def _fields(one: Member, other: Member, layer: str, umasks: Mapping[str, int]) -
     for aspect, cause, here, there in values:
         if here != there:
             yield Difference("file", one.path, aspect, here, there, cause, layer)
-    for key, records in _records(left.records, right.records).items():
-        if key not in _TIMES and not key.startswith(_MANNER):
-            yield Difference("file", one.path, "xattr", *records, "xattr", layer, key)
 
 
-def _times(one: Member, other: Member, layer: str) -> Iterator[Difference]:
+def _times(one: Member, other: Member, records: Differing, layer: str) -> Iterator[Difference]:
     """Yield one difference for all times of a member."""
-    records = _records(one.meta.records, other.meta.records)
     others = [key for key in _TIMES if key in records]
     if one.mtime != other.mtime:
         note = f"and {', '.join(others)}" if others else ""
@@ -93,7 +97,7 @@ def manner(left: Listing, right: Listing, compared: Iterable[Pair], layer: str) 
     """Yield how headers and the rest of two tars are written otherwise: one difference for all that differ alike."""
     alike: dict[tuple[str, str], list[str]] = {}
     for one, other in compared:
-        if one.meta != other.meta and one.kind == other.kind and (styles := _styles(one, other)):
+        if one.kind == other.kind and (styles := _styles(one, other)):
             alike.setdefault(styles, []).append(one.path)
     for (here, there), paths in alike.items():
         note = "" if len(paths) == 1 else f"{len(paths)} entries, the first is {paths[0]}"
@@ -109,13 +113,15 @@ def manner(left: Listing, right: Listing, compared: Iterable[Pair], layer: str) 
 
 def _styles(one: Member, other: Member) -> tuple[str, str] | None:
     """Say in what the headers of two members are written otherwise, apart from what other values bring about."""
+    if one.meta.style == other.meta.style and one.records == other.records:
+        return None
     numbers = [(side.meta.mode, side.meta.uid, side.meta.gid, side.mtime, side.size) for side in (one, other)]
     caused = set() if numbers[0] == numbers[1] else {"numbers"}
-    if caused or one.meta.records != other.meta.records or one.link != other.link:
+    if caused or one.records != other.records or one.link != other.link:
         caused.add("extended")
     pairs = zip(Style._fields, one.meta.style, other.meta.style, strict=True)
     found = {name: (_habit(here), _habit(there)) for name, here, there in pairs if name not in caused and here != there}
-    records = _records(one.meta.records, other.meta.records)
+    records = _records(one.records, other.records)
     found |= {key: pair for key, pair in records.items() if key.startswith(_MANNER)}
     if found and one.meta.form != other.meta.form:
         return one.meta.form, other.meta.form
@@ -161,7 +167,7 @@ def same_bytes(left: Content, right: Content) -> bool:
     return all(here == there for here, there in zip(left.chunks(), right.chunks(), strict=True))
 
 
-def _records(left: Records, right: Records) -> dict[str, tuple[str, str]]:
+def _records(left: Records, right: Records) -> Differing:
     """Return the records that differ, with both values."""
     if left == right:
         return {}

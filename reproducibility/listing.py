@@ -30,10 +30,7 @@ class Style(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Meta:
-    """What many members have in common, kept once. `records` are those of the extended header, sorted by key.
-
-    `form` is `v7`, `ustar`, `gnu` or `pax`.
-    """
+    """What many members have in common, kept once. `form` is `v7`, `ustar`, `gnu` or `pax`."""
 
     kind: str
     mode: int
@@ -42,7 +39,6 @@ class Meta:
     uname: str
     gname: str
     device: str
-    records: Records
     form: str
     style: Style
 
@@ -52,13 +48,15 @@ class Member:
     """A member of a tar: `path` without leading `./` and trailing `/`, `.` for the root.
 
     `mtime` is decimal seconds, with a fraction if it has one. `link` is the verbatim target of a symbolic link, the
-    path that a hard link names. The content is `size` bytes at `offset` of an open file.
+    path that a hard link names. `records` are those of the extended header that are no fields, sorted by key. The
+    content is `size` bytes at `offset` of an open file.
     """
 
     path: str
     meta: Meta
     mtime: str
     link: str
+    records: Records
     descriptor: int
     offset: int
     size: int

@@ -7,6 +7,7 @@ It has nothing in common with layers.tarball on purpose: an error in the one is 
 
 import re
 import struct
+import sys
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -96,7 +97,7 @@ class _Reader:
         self._descriptor = descriptor
         self._size = size
         self._metas: dict[Hashable, Meta] = {}
-        self._styles: dict[Style, Style] = {}
+        self._records: dict[Records, Records] = {}
         self._common: dict[str, bytes] = {}
         self._defaults: dict[str, bytes] = {}
         self._extended_left = _EXTENDED_TOTAL
@@ -165,7 +166,7 @@ class _Reader:
         records = self._defaults | extended.records if self._defaults else extended.records
         name = _name(block, header, records)
         lead = _lead(name)
-        meta = self._meta(block, header, extended, records, _style(block, header, name, lead, extended.look))
+        meta = self._meta(block, header, records, _style(block, header, name, lead, extended.look))
         link = b""
         if meta.kind.endswith(" link"):
             link = records.get("linkpath", header.link.partition(b"\0")[0])
@@ -173,11 +174,15 @@ class _Reader:
         if max(len(name), len(link)) > _PATH_MAX:
             raise damaged(f"a path of {max(len(name), len(link))} bytes")
         mtime = records.get("mtime")
+        others = tuple(
+            sorted((sys.intern(key), value) for key, value in extended.records.items() if key not in _FIELDS)
+        )
         return Member(
             path=_text(name[lead:].rstrip(b"/")) or ".",
             meta=meta,
             mtime=_seconds(mtime) if mtime is not None else str(_number(header.mtime)),
             link=_text(link),
+            records=self._records.setdefault(others, others),
             descriptor=self._descriptor,
             offset=start,
             size=self._stored(block, header, records, start) if meta.kind not in _EMPTY else 0,
@@ -196,16 +201,12 @@ class _Reader:
             raise damaged(f"it is cut off in {_text(header.name)!r}")
         return end + size - start
 
-    def _meta(
-        self, block: bytes, header: _Header, extended: _Extended, records: dict[str, bytes], style: Style
-    ) -> Meta:
-        others = tuple(sorted((key, value) for key, value in extended.records.items() if key not in _FIELDS))
+    def _meta(self, block: bytes, header: _Header, records: dict[str, bytes], style: Style) -> Meta:
         owner = tuple(sorted((key, records[key]) for key in ("uid", "gid", "uname", "gname") if key in records))
-        key = (block[100:124], block[265:345], style, others, owner)
+        key = (block[100:124], block[265:345], style, owner)
         meta = self._metas.get(key)
         if meta is None:
-            style = self._styles.setdefault(style, style)
-            meta = self._metas[key] = _new_meta(header, dict(owner), others, style)
+            meta = self._metas[key] = _new_meta(header, dict(owner), style)
         return meta
 
 
@@ -225,7 +226,7 @@ def _style(block: bytes, header: _Header, name: bytes, lead: int, extended: tupl
     )
 
 
-def _new_meta(header: _Header, owner: dict[str, bytes], others: Records, style: Style) -> Meta:
+def _new_meta(header: _Header, owner: dict[str, bytes], style: Style) -> Meta:
     kind = _KINDS.get(header.type, f"type {header.type!r}")
     device = kind.endswith("device")
     pax = any(one[0] in "xX" for one in style.extended)
@@ -237,7 +238,6 @@ def _new_meta(header: _Header, owner: dict[str, bytes], others: Records, style: 
         uname=_text(owner.get("uname", header.uname)),
         gname=_text(owner.get("gname", header.gname)),
         device=f"{_number(header.major)}:{_number(header.minor)}" if device else "",
-        records=others,
         form="pax" if pax else _FORMS.get(header.magic, "v7"),
         style=style,
     )

@@ -102,8 +102,8 @@ def test_a_fraction_is_told_without_the_zeros_at_its_end(tmp_path: Path, text: s
 def test_attributes_stay_with_their_member(tmp_path: Path) -> None:
     pax = {"SCHILY.xattr.user.x": "1", "ctime": "5"}
     with listed(tmp_path, tar([file("a", pax=pax), file("b")], tarfile.PAX_FORMAT, {"comment": "all"})) as listing:
-        assert listing.members["a"].meta.records == (("SCHILY.xattr.user.x", b"1"), ("ctime", b"5"))
-        assert listing.members["b"].meta.records == ()
+        assert listing.members["a"].records == (("SCHILY.xattr.user.x", b"1"), ("ctime", b"5"))
+        assert listing.members["b"].records == ()
         assert listing.common == (("comment", b"all"),)
 
 
