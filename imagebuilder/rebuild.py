@@ -26,6 +26,7 @@ from imagebuilder.places import Ground, Place
 from imagebuilder.progress import Progress
 from imagebuilder.registry.settings import RegistrySettings
 from imagebuilder.request import BuildRequest
+from imagebuilder.settled import Settled
 from layers.digest import Digest
 from reproducibility.check import Built
 from reproducibility.scenarios import SCENARIOS
@@ -62,6 +63,7 @@ class Rebuilder:
     _made: int = 0
     _lock: bytes = b""
     _supplies: tuple[Digest, ...] = field(default=())
+    _settled: Settled = field(default_factory=Settled)
 
     def build(self, varied: Collection[str], number: int) -> Built:
         """Build with these variations applied; implements `reproducibility.check.Build`.
@@ -71,14 +73,14 @@ class Rebuilder:
         """
         values = {name: self.host.value(name, number) for name in SCENARIOS if name in varied}
         self._made += 1
-        everything = len(values) > 1 and len(values) == len(self.selected)
-        what = "everything varied" if everything else ", ".join(values) or "nothing varied"
+        everything = len(values) == len(self.selected)
+        what = "everything varied" if everything and len(values) > 1 else ", ".join(values) or "nothing varied"
         with self.progress.step(f"build {self._made}: {what}") as step:
-            built = self._build(values, f"build {self._made}, {what}")
+            built = self._build(values, f"build {self._made}, {what}", only_for_blame=self._made > 1 and not everything)
             step.finish(built.subject.digest)
         return built
 
-    def _build(self, values: Mapping[str, str], title: str) -> Built:
+    def _build(self, values: Mapping[str, str], title: str, *, only_for_blame: bool) -> Built:
         under = conditions(self.host, self.selected, values)
         place = places.place(self.ground, values, name=self.request.source.resolve().name or "app")
         under = replace(under, environment=_in_place(under.environment, place))
@@ -88,6 +90,8 @@ class Rebuilder:
             if self.prepare:
                 self._run(("/bin/sh", "-c", self.prepare), under, folder=place.source, failed=failures.of_preparation)
             self._supply(place, under, fetched_anew="downloads" in values)
+            if only_for_blame:
+                self._settled.give(place.store, self._plain_blobs, owner=_real_owner(under))
             command = self._command(place, under, offline="downloads" not in values)
             inside = replace(under, environment=_with_modules(under.environment))
             self._run(
@@ -96,6 +100,8 @@ class Rebuilder:
                 folder=place.source.parent,
                 failed=lambda code, log: failures.of_build(code, log, title if values else ""),
             )
+            if not only_for_blame:
+                self._settled.note(place.store)
             image = self._keep(place)
         finally:
             places.clear(self.ground)
@@ -114,7 +120,7 @@ class Rebuilder:
 
     def _lay_out(self, place: Place, under: Conditions, values: Mapping[str, str]) -> None:
         """Make the folders and the copy of the source."""
-        owner = under.disguise.user if under.disguise.setuid else None
+        owner = _real_owner(under)
         places.lay_out(place, self.ground, elsewhere="filesystem" in values, owner=owner)
         copying = Copying(
             order=values.get("order", ""), umask=under.disguise.umask, older="source" in values, owner=owner
@@ -135,9 +141,9 @@ class Rebuilder:
         folder.mkdir(parents=True)
         for digest in () if fetched_anew else self._supplies:
             shutil.copyfile(cache.store.path(digest), folder / digest.hex)
-        if under.disguise.setuid and under.disguise.user is not None:
+        if (owner := _real_owner(under)) is not None:
             for path in (lock, folder.parent, folder, *folder.iterdir()):
-                os.chown(path, under.disguise.user, under.disguise.user)
+                os.chown(path, owner, owner)
 
     def _command(self, place: Place, under: Conditions, *, offline: bool) -> list[str]:
         flags = []
@@ -161,12 +167,16 @@ class Rebuilder:
         kept = self.ground.work / "images" / str(self._made)
         kept.parent.mkdir(exist_ok=True)
         shutil.move(place.image, kept)
-        plain = self.ground.work / "images" / "1" / "blobs" / "sha256"
         for blob in (kept / "blobs" / "sha256").glob("*") if self._made > 1 else ():
-            if (plain / blob.name).is_file():
+            if (self._plain_blobs / blob.name).is_file():
                 blob.unlink()
-                blob.hardlink_to(plain / blob.name)
+                blob.hardlink_to(self._plain_blobs / blob.name)
         return kept
+
+    @property
+    def _plain_blobs(self) -> Path:
+        """The blobs of the image of the plain build."""
+        return self.ground.work / "images" / "1" / "blobs" / "sha256"
 
     def _known(self, place: Place, under: Conditions, values: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
         """List what of this build could be found in its image."""
@@ -199,6 +209,11 @@ def child_environment(chosen: Chosen, request: BuildRequest) -> dict[str, str]:
     if keyring in kept and request.debian_keyring:  # builds run elsewhere
         kept[keyring] = str(request.debian_keyring.absolute())
     return kept
+
+
+def _real_owner(under: Conditions) -> int | None:
+    """Return the user that a build really runs as, if that is not ours: it has to own what it is given."""
+    return under.disguise.user if under.disguise.setuid else None
 
 
 def _in_place(environment: Mapping[str, str], place: Place) -> dict[str, str]:
