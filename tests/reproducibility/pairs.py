@@ -1,12 +1,15 @@
 """Pairs of contents for the tests of explanations."""
 
 import dataclasses
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from reproducibility.content import Content
 from reproducibility.difference import Difference
+
+_EVIDENCE = re.compile('("[^"]*") against ("[^"]*")')
 
 
 @contextmanager
@@ -21,4 +24,7 @@ def mirrored(found: tuple[Difference, ...] | None) -> tuple[Difference, ...] | N
     """Return the differences as they must be with the sides swapped. Views are left to their own tests."""
     if found is None:
         return None
-    return tuple(dataclasses.replace(one, left=one.right, right=one.left) for one in found)
+    return tuple(
+        dataclasses.replace(one, left=one.right, right=one.left, note=_EVIDENCE.sub(r"\2 against \1", one.note))
+        for one in found
+    )
