@@ -33,7 +33,7 @@ _BLAMED: dict[str, tuple[str, frozenset[str]]] = {
     "filesystem": ("file-order", frozenset({"set-order"})),
     "cpus": ("parallelism", frozenset({"set-order"})),
     "downloads": ("parallelism", frozenset({"set-order"})),
-    "clock": ("timestamp", frozenset()),
+    "clock": ("timestamp", frozenset({"time-zone"})),
     "zone": ("time-zone", frozenset({"timestamp"})),
     "locale": ("locale", frozenset({"timestamp", "set-order"})),
     "source": ("build-path", frozenset()),
