@@ -118,7 +118,7 @@ def read_tar(content: Content) -> Archive | None:
         meta = member.meta
         facts = (
             _moment(member.mtime), f"{meta.mode:o}", meta.kind, member.link, meta.uid, meta.gid, meta.uname, meta.gname,
-            meta.device, repr(meta.records), meta.form,
+            meta.device, repr(member.records), meta.form,
         )  # fmt: skip
         found.append(Member(member.path, facts, member.content, _STORED, member.size))
     return Archive(tuple(found), _TAR_FACTS, _part(content, 0, 0))
