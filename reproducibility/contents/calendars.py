@@ -47,6 +47,13 @@ ZONE = re.compile(
 WORD = re.compile(rb"(?<![\w\x80-\xff])[A-Za-z\x80-\xff]{2,12}(?![\w\x80-\xff])")
 
 _CLOCK_PARTS = re.compile(rb"(\d{1,2}):(\d\d):(\d\d)")
+_YEAR_MONTH_DAY = re.compile(rb"(\d{4})[-/](\d\d)[-/](\d\d)")
+_MONTH_NAMES = b"JanFebMarAprMayJunJulAugSepOctNovDec"
+_MONTH_NAME = re.compile(rb"Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec")
+_YEAR_NUMBER = re.compile(rb"\b\d{4}\b")
+_DAY_NUMBER = re.compile(rb"\b\d{1,2}\b")
+# From the last of February to the first of March it is four days, if all months had 31.
+_MONTHS_END = 4
 _ZONE_PART = re.compile(rb"(?<=\d)\s?%b(?=\s+\d{4}$|$)" % _ZONE)
 _STRING = re.compile(rb"[\x20-\x7e]{4,}")
 _ENGLISH = re.compile(rb"%b|%b" % (_WEEKDAY, _MONTH))
@@ -134,14 +141,24 @@ def _moment(form: str, unit: int, content: bytes, place: int) -> int:
 
 
 def _same_moment(left: bytes, right: bytes) -> bool:
-    """Whether only the zone, the hour and the quarter of an hour differ."""
+    """Whether the zones differ, and else only the day by one, the hour and the quarter of an hour."""
     here, there = _CLOCK_PARTS.search(left), _CLOCK_PARTS.search(right)
-    if here is None or there is None:
+    if here is None or there is None or here[3] != there[3] or (int(here[2]) - int(there[2])) % 15:
         return False
-    rests = [_CLOCK_PARTS.sub(b"", _ZONE_PART.sub(b"", text)) for text in (left, right)]
-    zones = [_ZONE_PART.findall(text) for text in (left, right)]
-    quarters = (int(here[2]) - int(there[2])) % 15 == 0 and here[3] == there[3]
-    return quarters and (rests[0] == rests[1] or zones[0] != zones[1])
+    rest, other = (_CLOCK_PARTS.sub(b"", _ZONE_PART.sub(b"", text)) for text in (left, right))
+    zones_differ = _ZONE_PART.findall(left) != _ZONE_PART.findall(right)
+    return rest == other or (zones_differ and abs(_day(rest) - _day(other)) <= _MONTHS_END)
+
+
+def _day(text: bytes) -> int:
+    """Number the day of a date, of whichever form, as if all months had 31 days."""
+    if numbers := _YEAR_MONTH_DAY.search(text):
+        year, month, day = map(int, numbers.groups())
+    else:
+        words = [_MONTH_NAME.search(text), _YEAR_NUMBER.search(text), _DAY_NUMBER.search(text)]
+        month = _MONTH_NAMES.index(words[0][0]) // 3 + 1 if words[0] else 0
+        year, day = (int(word[0]) if word else 0 for word in words[1:])
+    return year * 372 + month * 31 + day
 
 
 def _as_known(left: Match, right: Match, known: Known, *, unit: int, origin: int) -> bool:
