@@ -1,6 +1,6 @@
 """What a buildpack is given and what it answers with (Cloud Native Buildpacks vocabulary; Paketo RFC 0001).
 
-A buildpack is a name and three plain functions. `detect` looks at the application and offers a plan; `pin` chooses
+A buildpack is a name and plain functions. `detect` looks at the application and offers a plan; `pin` chooses
 versions and is the only one that may ask the network, through what its context holds; `build` describes layers.
 None of them writes a file, reads the environment or starts a process.
 """
@@ -9,7 +9,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -213,6 +213,11 @@ class Resolver(Protocol):
     ) -> Mapping[str, Json]:
         """Resolve requirement files (paths in the application). Versions of `previous` are kept where they fit."""
 
+    def export_uv(
+        self, files: Mapping[str, str], *, extras: Sequence[str], groups: Sequence[str]
+    ) -> Mapping[str, Json]:
+        """Return what a uv.lock holds, without the project: `files` are the lock and every pyproject.toml by path."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pins:
@@ -297,12 +302,16 @@ class BuildResult:
 
 @dataclass(frozen=True, slots=True)
 class Buildpack:
-    """A name and three functions. Values in, values out; no inheritance. Its module calls it BUILDPACK."""
+    """A name and its functions. Values in, values out; no inheritance. Its module calls it BUILDPACK.
+
+    `names` are the normalised names of the packages it would install, as far as they are known before `pin`.
+    """
 
     id: str
     detect: Callable[[App], BuildPlan | Fail]
     pin: Callable[[PinContext], Pins] = lambda _context: Pins()
     build: Callable[[BuildContext], BuildResult] = lambda _context: BuildResult()
+    names: Callable[[App], tuple[str, ...]] = lambda _app: ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,19 @@
 """The order: groups of buildpacks that work together, tried from the top (Paketo RFC 0001)."""
 
-from buildpacks import cpython, pip, pip_install, procfile, python_start
-from buildpacks.api import Element, Order
+from buildpacks import cpython, pip, pip_install, poetry, poetry_install, procfile, pylock, python_start, uv, uv_install
+from buildpacks.api import Buildpack, Element, Group, Order
 
-_PROCFILE = Element(procfile.BUILDPACK, optional=True)
+
+def _group(*installers: Buildpack) -> Group:
+    """Put the installers of a manager between the interpreter and what starts the application."""
+    required = (cpython.BUILDPACK, *installers, python_start.BUILDPACK)
+    return (*map(Element, required), Element(procfile.BUILDPACK, optional=True))
+
 
 ORDER: Order = (
-    (
-        Element(cpython.BUILDPACK),
-        Element(pip.BUILDPACK),
-        Element(pip_install.BUILDPACK),
-        Element(python_start.BUILDPACK),
-        _PROCFILE,
-    ),
-    (Element(cpython.BUILDPACK), Element(python_start.BUILDPACK), _PROCFILE),
+    _group(uv.BUILDPACK, uv_install.BUILDPACK),
+    _group(pip.BUILDPACK, poetry.BUILDPACK, poetry_install.BUILDPACK),
+    _group(pylock.BUILDPACK),
+    _group(pip.BUILDPACK, pip_install.BUILDPACK),
+    _group(),
 )

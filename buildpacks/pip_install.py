@@ -3,7 +3,7 @@
 import posixpath
 from collections.abc import Sequence
 
-from buildpacks import declared, environment, requirements, selection
+from buildpacks import declared, environment, locks, requirements, selection
 from buildpacks.api import (
     App,
     Buildpack,
@@ -21,11 +21,15 @@ from layers.errors import IntegrityError, UsageError
 def requirement_files(app: App) -> tuple[str, ...]:
     """Return the requirement files: the setting `requirements`, BP_PIP_REQUIREMENT, or `requirements.txt`.
 
-    Raises UsageError IB400 if a setting names a file that is not there.
+    There are none if the packages come from elsewhere: what other tools export for pip may hold what no build of ours
+    can do (`-e .`). Raises UsageError IB400 if a setting names a file that is not there, and as `declared.find` does.
     """
+    place = declared.find(app)
+    if place is None or place.manager != "pip":
+        return ()
     setting = app.setting("requirements", "BP_PIP_REQUIREMENT")
     if setting is None:
-        return ("requirements.txt",) if app.has("requirements.txt") else ()
+        return ("requirements.txt",)
     paths = tuple(posixpath.normpath(path) for path in setting.value.split())
     for path in paths:
         if path.startswith(("/", "../")) or not app.has(path):
@@ -39,10 +43,10 @@ def requirement_files(app: App) -> tuple[str, ...]:
 
 
 def detect(app: App) -> BuildPlan | Fail:
-    """Fit if there are requirement files (RFC 0001: all of those named); IB305 if packages are named elsewhere."""
-    if not requirement_files(app):
-        declared.refuse(app)
-        return Fail("no requirements.txt")
+    """Fit if the packages come from requirement files (RFC 0001: all of those named)."""
+    if fail := declared.unless(app, "pip"):
+        return fail
+    locks.asked(app, " ".join(requirement_files(app)))
     return BuildPlan(provides=("site-packages",), requires=(Require("cpython", build=True), Require("pip", build=True)))
 
 
@@ -76,4 +80,9 @@ def _check_all_have_hashes(wheels: Sequence[PinnedWheel], asked: Requirements) -
         )
 
 
-BUILDPACK = Buildpack("pip-install", detect, pin, environment.build)
+def names(app: App) -> tuple[str, ...]:
+    """Return the normalised names of the packages that are asked for."""
+    return requirements.read(app, requirement_files(app)).names
+
+
+BUILDPACK = Buildpack("pip-install", detect, pin, environment.build, names)

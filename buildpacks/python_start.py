@@ -44,7 +44,12 @@ def detect(app: App) -> BuildPlan | Fail:
         return Fail(f"no *.py, */__main__.py, {', '.join(_SIGNS)}")
     return BuildPlan(
         requires=_launch("cpython", "site-packages"),
-        alternatives=(BuildPlan(requires=_launch("conda-environment")), BuildPlan(requires=_launch("cpython"))),
+        alternatives=(
+            BuildPlan(requires=_launch("cpython", "uv-environment")),
+            BuildPlan(requires=_launch("cpython", "poetry-venv")),
+            BuildPlan(requires=_launch("conda-environment")),
+            BuildPlan(requires=_launch("cpython")),
+        ),
     )
 
 

@@ -33,10 +33,13 @@ def select(
     *,
     hashes: Mapping[str, frozenset[str]],
     urls: Mapping[str, str],
+    extras: frozenset[str] = frozenset(),
+    groups: frozenset[str] = frozenset(),
 ) -> tuple[PinnedWheel, ...]:
     """Choose one wheel of each package, sorted by name.
 
-    `hashes` are those the user allows, and `urls` the addresses of wheels as the user wrote them, both by project.
+    `hashes` are those the user allows, and `urls` the addresses of wheels as the user wrote them, both by project;
+    `extras` and `groups` are those of the document that are wanted.
     Raises BuildError IB407 if no wheel fits or IB411 for a document that cannot be used, IntegrityError IB409 if the
     user allows none of the files.
     """
@@ -47,7 +50,9 @@ def select(
         packages = pylock.get("packages")
         if hashes and isinstance(packages, Sequence) and not isinstance(packages, str):
             pylock = {**pylock, "packages": [_narrowed(package, hashes) for package in packages]}
-        chosen = Pylock.from_dict(pylock).select(environment=environment(interpreter, target), tags=fitting)
+        chosen = Pylock.from_dict(pylock).select(
+            environment=environment(interpreter, target), tags=fitting, extras=extras, dependency_groups=groups
+        )
         wheels = [_pinned(package, file, frozenset(fitting), urls=urls) for package, file in chosen]
     except PylockValidationError as error:
         raise BuildError(
@@ -124,7 +129,7 @@ def _check_allowed(wheel: PinnedWheel, hashes: Mapping[str, frozenset[str]]) -> 
 
 
 def _pinned(package: "Package", file: object, fitting: "frozenset[Tag]", *, urls: Mapping[str, str]) -> PinnedWheel:
-    from packaging.pylock import PackageArchive, PackageWheel  # only what is not locked is selected
+    from packaging.pylock import PackageArchive, PackageSdist, PackageWheel  # only what is not locked is selected
 
     version = str(package.version or "")
     if isinstance(file, PackageWheel):
@@ -132,8 +137,14 @@ def _pinned(package: "Package", file: object, fitting: "frozenset[Tag]", *, urls
     elif isinstance(file, PackageArchive):
         source = _from_address(package, file, fitting, urls=urls)
         version = version or source.name.split("-")[1]
-    else:
+    elif isinstance(file, PackageSdist):
         raise _no_wheel(f"{package.name} {version} is only published as source")
+    else:
+        raise BuildError(
+            f"{package.name} is a folder or a repository, and only wheels can be installed yet",
+            hint="name a released version, or build a wheel of it and serve it with --find-links",
+            code="IB315",
+        )
     return PinnedWheel(package.name, version, source)
 
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from buildpacks import pip_install, requirements
 from buildpacks.api import BuildContext, BuildResult, Interpreter, LayerSpec, Pins, Target
 from buildpacks.order import ORDER
 from imagebuilder import lock as lockfile
@@ -144,7 +143,7 @@ def preview(request: BuildRequest, plan: Plan) -> tuple[BuildResult, ...]:
         target=Target(request.platform, request.base, (0, 0)),
         interpreter=Interpreter("3.0", "/usr/bin/python3", "not pinned"),
         pins=Pins(),
-        distributions=frozenset(requirements.read(request.app, pip_install.requirement_files(request.app)).names),
+        distributions=frozenset(name for step in plan.steps for name in step.buildpack.names(request.app)),
     )
     return tuple(step.buildpack.build(replace(context, requires=step.requires)) for step in plan.steps)
 

@@ -28,7 +28,9 @@ _OFF = ("0", "false", "no", "off")
 _PREFIX = "IMAGEBUILDER_"
 _MOST_WORKERS = 64
 _NAMES = {"env": re.compile(r"[A-Za-z_][A-Za-z0-9_]*"), "processes": re.compile(r"[A-Za-z0-9_-]+")}
-_OF_BUILDPACKS = ("python", "requirements", "entry", "process", "BP_PIP_DEST_PATH", "BP_PIP_FIND_LINKS")
+_OF_BUILDPACKS = (
+    "python", "requirements", "manager", "extras", "groups", "entry", "process", "BP_PIP_DEST_PATH", "BP_PIP_FIND_LINKS"
+)  # fmt: skip
 _DEFAULTS = {
     "platform": "linux/amd64",  # not the host's: the same command makes the same image everywhere
     "base": "debian:trixie",

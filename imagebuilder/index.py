@@ -70,11 +70,12 @@ def load(app: App, environment: Mapping[str, str], *, home: Path, prefix: Path) 
 
     Raises UsageError IB708 for an index without TLS that is not trusted, IB709 for a file that cannot be read.
     """
+    of_uv = list(_uv_files(app, environment, home=home, prefix=prefix))
     found = [
         _requirement_options(app, environment),
         _uv_environment(environment),
         _vendored(app),
-        *_uv_files(app, environment, home=home, prefix=prefix),
+        *of_uv,
         _pip_settings(environment, home=home, prefix=prefix),
     ]
     no_index = any(one.no_index for one in found)

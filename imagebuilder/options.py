@@ -57,6 +57,7 @@ class Option:
 PLATFORMS = ("linux/amd64", "linux/arm64")
 COMPRESSIONS = ("gzip", "zstd", "none")
 PROGRESS = ("auto", "tty", "plain", "jsonl", "none")
+MANAGERS = ("pip", "uv", "poetry", "pylock")
 COLOURS = ("auto", "always", "never")
 _BUILD = ("build",)
 _DECIDE = ("build", "plan", "lock", "check", "audit")
@@ -101,6 +102,9 @@ OPTIONS = (
     Option("packages", "Debian packages to add to the image", file="list"),
     Option("build-packages", "Debian packages for what is built, not for the image", file="list"),
     Option("requirements", "files that name the packages to install", file="text or list"),
+    Option("manager", "whose files name the packages, if several are there", "NAME", choices=MANAGERS, file="text"),
+    Option("extras", "extras of the project to install", file="list"),
+    Option("groups", "dependency groups to install", file="list"),
     Option("processes", "type of process to command", file="table"),
     Option("env", "environment of the image", file="table"),
     Option("labels", "labels of the image", file="table"),

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import tomli
 
+from buildpacks import locks, selection
 from buildpacks import requirements as requirement_files
-from buildpacks import selection
 from buildpacks.api import App, Interpreter, PinnedWheel, Target
 from imagebuilder import uv_program
 from imagebuilder.fetch import Downloader
+from imagebuilder.index import without_credentials
 from imagebuilder.unresolved import unresolved
 from layers.blobs import storage_error
 from layers.canonical import Json
@@ -24,6 +25,12 @@ from layers.canonical import Json
 _GLIBC = (17, 28, *range(31, 41))
 # What of uv's environment does not change its choice.
 _KEPT = ("UV_HTTP_", "UV_KEYRING_PROVIDER", "UV_SYSTEM_CERTS", "UV_NATIVE_TLS", "UV_CONCURRENT_", "UV_INDEX_")
+
+# Development groups are uv's default, and not ours. The lock counts as it is: whether it fits has been judged.
+_EXPORT = (
+    "export", "--frozen", "--offline", "--no-cache", "--no-config", "--no-progress", "--color=never", "--quiet",
+    "--format=pylock.toml", "--no-header", "--no-emit-project", "--no-default-groups",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +82,36 @@ class UvResolver:
             **{key: value for key, value in document.items() if isinstance(value, str)},
             "packages": [self._package(package, asked.hashes) for package in packages],
         }
+
+    def export_uv(
+        self, files: Mapping[str, str], *, extras: Sequence[str], groups: Sequence[str]
+    ) -> Mapping[str, Json]:
+        """Have uv write its lock in the form of PEP 751; implements buildpacks.api.Resolver.
+
+        uv sees copies of the files alone: no folder above the application decides anything, and nothing is written
+        beside them. Raises UsageError IB312 if uv cannot read its lock.
+        """
+        import tempfile  # noqa: TID251 uv reads its lock beside a pyproject.toml, in a folder whose name nobody keeps
+
+        flags = [f"--extra={name}" for name in extras] + [f"--group={name}" for name in groups]
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with tempfile.TemporaryDirectory(dir=self.folder.absolute()) as scratch:
+                for path, text in files.items():
+                    (Path(scratch) / path).parent.mkdir(parents=True, exist_ok=True)
+                    (Path(scratch) / path).write_text(text, "utf-8")
+                pins = Path(scratch) / "pylock.toml"
+                ran = uv_program.run(
+                    [*_EXPORT, *flags, f"--python={sys.executable}", f"--output-file={pins}"],
+                    environment=self._environment(),
+                    folder=Path(scratch),
+                )
+                if ran.code:
+                    raise locks.malformed("uv.lock", " ".join(without_credentials(ran.errors).split())[:300])
+                document = tomli.loads(pins.read_text())
+        except OSError as error:
+            raise storage_error(error, self.folder) from error
+        return {key: locks.plain(value) for key, value in document.items()}
 
     def _arguments(self, files: Sequence[str], pins: Path, *, interpreter: Interpreter, target: Target) -> list[str]:
         minor = max(known for known in _GLIBC if known <= max(target.glibc[1], _GLIBC[0]))

@@ -1,6 +1,6 @@
 """Builds applications on disk, and what buildpacks are given to pin and build them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from buildpacks.api import App, BuildContext, Interpreter, PinContext, PinnedWheel, Pins, Require, Setting, Target
@@ -49,11 +49,20 @@ class NoResolver:
         """Fail."""
         raise AssertionError(requirements)
 
+    def export_uv(
+        self, files: Mapping[str, str], *, extras: Sequence[str], groups: Sequence[str]
+    ) -> Mapping[str, Json]:
+        """Fail."""
+        raise AssertionError(files)
 
-def pin_context(app: App, *, requires: tuple[Require, ...] = (), interpreters: tuple[str, ...] = ()) -> PinContext:
-    """Return what `pin` is given when the base offers these interpreters."""
+
+def pin_context(
+    app: App, *, requires: tuple[Require, ...] = (), interpreters: tuple[str, ...] = (), pinned: str = ""
+) -> PinContext:
+    """Return what `pin` is given when the base offers these interpreters, or after one was pinned."""
     offered = tuple(map(interpreter, interpreters))
-    return PinContext(app, requires, TARGET, lambda: offered, None, NoResolver())
+    chosen = interpreter(pinned) if pinned else None
+    return PinContext(app, requires, TARGET, lambda: offered, chosen, NoResolver())
 
 
 def build_context(app: App, *distributions: str) -> BuildContext:

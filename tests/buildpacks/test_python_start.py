@@ -17,6 +17,8 @@ def test_its_alternatives_are_those_of_rfc_0001_with_the_packages_first(tmp_path
     assert isinstance(plan, BuildPlan)
     assert [[require.name for require in each.requires] for each in (plan, *plan.alternatives)] == [
         ["cpython", "site-packages"],
+        ["cpython", "uv-environment"],
+        ["cpython", "poetry-venv"],
         ["conda-environment"],
         ["cpython"],
     ]

@@ -87,13 +87,18 @@ def test_markers_are_those_of_the_image() -> None:
         by_address("https://example.com/b-1-cp312-cp312-linux_x86_64.whl"),
         by_address("https://example.com/b-1.tar.gz"),
         {"name": "b", "version": "1", "sdist": {"url": "https://x/b-1.tar.gz", "hashes": {"sha256": "0" * 64}}},
-        {"name": "b", "version": "1", "directory": {"path": "."}},
     ],
 )
 def test_a_package_without_a_fitting_wheel_is_ib407(unfit: Mapping[str, Json]) -> None:
     with pytest.raises(BuildError, match="b") as caught:
         select(unfit)
     assert (caught.value.code, caught.value.exit_code) == ("IB407", 4)
+
+
+def test_a_package_that_would_have_to_be_built_is_ib315() -> None:
+    with pytest.raises(BuildError, match="b is a folder") as caught:
+        select({"name": "b", "version": "1", "directory": {"path": "."}})
+    assert caught.value.code == "IB315"
 
 
 def test_only_files_whose_hash_the_user_allows_are_chosen() -> None:

@@ -1,0 +1,185 @@
+"""Locks of package managers: what their readers share, from the choice of groups to the wheels.
+
+Every reader turns its lock into a PEP 751 document and leaves the choice of files to `selection`, so that the same
+packages have the same files, whoever locked them.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from buildpacks import environment, selection
+from buildpacks.api import App, PinContext, Pins, value_at
+from layers.canonical import Json
+from layers.digest import Digest
+from layers.errors import BuildError, UsageError
+
+_EXTRA = re.compile(r"""\bextra\s*(==|!=)\s*("[^"]*"|'[^']*')""")
+_NOT_INDEXES = ("git", "directory", "file", "url")
+_OPERATORS = {"==": "in", "!=": "not in"}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The extras and dependency groups that the user wants beside what the application always needs."""
+
+    extras: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+
+
+def asked(app: App, file: str, *, extras: Iterable[object] = (), groups: Iterable[object] = ()) -> Asked:
+    """Return the extras and groups that are set, normalised; UsageError IB314 for one that `file` does not have."""
+    return Asked(_known(app, "extras", file, extras), _known(app, "groups", file, groups))
+
+
+def normalised(name: object) -> str:
+    """Return the normalised form of a project, extra or group (PEP 503, 685, 735)."""
+    from packaging.utils import canonicalize_name  # only what is not pinned is read from locks
+
+    return canonicalize_name(str(name))
+
+
+def pins(context: PinContext, packages: Sequence[Mapping[str, Json]], *, file: str) -> Pins:
+    """Choose the wheels of the packages that a lock names, each as in PEP 751. Raises as `pins_of` does."""
+    return pins_of(context, {"lock-version": "1.0", "created-by": file, "packages": packages}, file=file)
+
+
+def pins_of(context: PinContext, document: Mapping[str, Json], *, file: str, asked: Asked | None = None) -> Pins:
+    """Choose the wheels of a PEP 751 document.
+
+    Raises UsageError IB312 if it is none, what `check_python` raises, and what `selection.select` raises.
+    """
+    from packaging.pylock import Pylock, PylockValidationError  # only what is not pinned is read from locks
+
+    try:
+        lock = Pylock.from_dict(document)
+    except PylockValidationError as error:
+        raise malformed(file, str(error)) from error
+    check_python(context, str(lock.requires_python or ""), file=file)
+    groups = frozenset(lock.default_groups or ()) | (asked.groups if asked else frozenset())
+    wheels = selection.select(
+        document,
+        environment.interpreter_of(context.interpreter),
+        context.target,
+        hashes={},
+        urls={},
+        extras=asked.extras if asked else frozenset(),
+        groups=groups,
+    )
+    return Pins(wheels=wheels)
+
+
+def check_python(context: PinContext, condition: str, *, file: str) -> None:
+    """Raise BuildError IB408 if a lock was not made for the image's Python."""
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # only what is not pinned is read from locks
+
+    version = environment.interpreter_of(context.interpreter).version
+    try:
+        fits = SpecifierSet(condition).contains(version, prereleases=True)
+    except InvalidSpecifier as error:
+        raise malformed(file, f"{condition!r} is no condition on Python's version") from error
+    if not fits:
+        raise BuildError(
+            f"{file} is for Python {condition}, and the image's is {version}",
+            hint="choose another Python with --python, or lock again for this one",
+            code="IB408",
+        )
+
+
+def holds(marker: object, context: PinContext, *, file: str, extras: Iterable[str] = ()) -> bool:
+    """Say whether a marker (none: always) is true for the image when these extras are wanted.
+
+    Locks ask for one extra at a time (`extra == "pg"`), which is not what several are: they are asked of all.
+    """
+    from packaging.markers import InvalidMarker, Marker  # only what is not pinned is read from locks
+
+    if not marker:
+        return True
+    interpreter = environment.interpreter_of(context.interpreter)
+    values = {key: str(value) for key, value in selection.environment(interpreter, context.target).items()}
+    text = _EXTRA.sub(lambda found: f"{found[2]} {_OPERATORS[found[1]]} extras", str(marker))
+    wanted = {"extras": frozenset(extras), "dependency_groups": frozenset[str]()}
+    try:
+        return Marker(text).evaluate({**values, **wanted}, context="lock_file")
+    except InvalidMarker as error:
+        raise malformed(file, f"{marker!r} is no marker") from error
+
+
+def json_hash(document: object, *, file: str, compact: bool = False) -> str:
+    """Return the SHA-256 by which poetry, pdm and pipenv recognise what a lock was made from, in hexadecimal."""
+    separators = (",", ":") if compact else (", ", ": ")
+    try:
+        text = json.dumps(document, sort_keys=True, separators=separators)  # noqa: TID251 the form others have hashed
+    except TypeError as error:
+        raise malformed(file, str(error)) from error
+    return Digest.of(text.encode()).hex
+
+
+def plain(value: object) -> Json:
+    """Return a parsed value as JSON; dates, which only say when a file was uploaded, are left out."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items() if isinstance(item, (dict, list, str, int, float))}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return value if isinstance(value, str | int | float) else str(value)
+
+
+def tables(document: object, file: str) -> list[Mapping[str, object]]:
+    """Return what should be a list of tables; UsageError IB312 if it is not."""
+    if not isinstance(document, list) or not all(isinstance(item, dict) for item in document):
+        raise malformed(file, "its packages are not a list of tables")
+    return document
+
+
+def package(locked: Mapping[str, object], file: str) -> Mapping[str, Json]:
+    """Return a package of poetry.lock or pdm.lock in the form of PEP 751; UsageError IB312 if it has no files."""
+    name, version = normalised(locked.get("name")), str(locked.get("version"))
+    if any(key in locked for key in ("path", "git")) or value_at(locked, "source", "type") in _NOT_INDEXES:
+        return {"name": name, "directory": {"path": "."}}
+    listed = [_file(each, name, file) for each in tables(locked.get("files"), file)]
+    wheels = [each for each in listed if str(each["name"]).endswith(".whl")]
+    sources = [each for each in listed if str(each["name"]).endswith((".tar.gz", ".zip"))][:1]
+    if not wheels and not sources:
+        raise malformed(file, f"{name} has no files")
+    return {"name": name, "version": version, "wheels": wheels, **({"sdist": sources[0]} if sources else {})}
+
+
+def _file(listed: Mapping[str, object], package: str, file: str) -> Mapping[str, Json]:
+    name, (algorithm, _, value) = listed.get("file"), str(listed.get("hash")).partition(":")
+    if not isinstance(name, str) or not value:
+        raise malformed(file, f"a file of {package} has no name or no hash")
+    return {"name": name, "path": name, "hashes": {algorithm: value}}
+
+
+def names(app: App, file: str, key: str) -> tuple[str, ...]:
+    """Return the normalised names of all packages of a lock that lists them under `key`."""
+    return tuple(normalised(package.get("name")) for package in tables(app.toml(file).get(key), file))
+
+
+def malformed(file: str, reason: str) -> UsageError:
+    """Return the error for a lock that cannot be understood."""
+    return UsageError(
+        f"cannot use {file}: {reason}",
+        hint="make it anew with the package manager that wrote it; do not edit it",
+        code="IB312",
+    )
+
+
+def stale(file: str, reason: str, command: str) -> BuildError:
+    """Return the error for a lock that does not fit what it was made from."""
+    return BuildError(f"{file} is out of date: {reason}", hint=f"run `{command}` and commit the result", code="IB313")
+
+
+def _known(app: App, key: str, file: str, known: Iterable[object]) -> frozenset[str]:
+    setting = app.setting(key)
+    names = {normalised(name): str(name) for name in known}
+    for name in setting.value.split() if setting else ():
+        if normalised(name) not in names:
+            raise UsageError(
+                f"{file} has no {key.removesuffix('s')} {name}",
+                details=(f"`{key}` comes from {setting.origin}",) if setting else (),
+                hint=f"choose among {', '.join(sorted(names))}" if names else f"remove `{key}`: there are none",
+                code="IB314",
+            )
+    return frozenset(map(normalised, setting.value.split() if setting else ()))

@@ -1,0 +1,100 @@
+"""poetry-install: the packages of poetry.lock, without development groups.
+
+Since lock version 2.1 (Poetry 2.0) each package says which groups want it, and when. Older locks leave that to be
+resolved again, which is Poetry's work.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from buildpacks import declared, environment, locks, project
+from buildpacks.api import App, Buildpack, BuildPlan, Fail, PinContext, Pins, Require, value_at
+from buildpacks.locks import normalised
+
+_FILE = "poetry.lock"
+_VERSION = "2.1"
+_MAIN = "main"
+# What of pyproject.toml Poetry hashes (poetry.packages.locker).
+_OF_PROJECT = ("requires-python", "dependencies", "optional-dependencies")
+_BEFORE_GROUPS = re.compile(r"#[^\n]*Poetry 2\.[0-2]\.")
+_OF_POETRY = ("dependencies", "source", "extras", "dev-dependencies")
+
+
+def detect(app: App) -> BuildPlan | Fail:
+    """Fit if the packages come from poetry.lock."""
+    return declared.unless(app, "poetry") or BuildPlan(
+        provides=("poetry-venv",), requires=(Require("cpython", build=True), Require("poetry", build=True))
+    )
+
+
+def pin(context: PinContext) -> Pins:
+    """Choose the wheels of the packages that the main group and those asked for want.
+
+    Raises UsageError IB312 for a lock of another format, BuildError IB313 for one that does not fit the project.
+    """
+    app, document = context.app, context.app.toml(project.FILE)
+    lock = app.toml(_FILE)
+    version, content = (value_at(lock, "metadata", key) for key in ("lock-version", "content-hash"))
+    if version != _VERSION:
+        raise locks.malformed(_FILE, f"its format is {version}, and imagebuilder knows {_VERSION}, of Poetry 2")
+    if content not in _content_hashes(document, app.text(_FILE)):
+        raise locks.stale(_FILE, "the dependencies in pyproject.toml have changed", "poetry lock")
+    project.check_runs_uninstalled(app, document)
+    packages = locks.tables(lock.get("package", []), _FILE)
+    extras = value_at(lock, "extras")
+    asked = locks.asked(
+        app, _FILE, extras=extras if isinstance(extras, dict) else (), groups={_MAIN, *_groups(document, packages)}
+    )
+    groups = asked.groups | {_MAIN}
+    chosen = [
+        locks.package(package, _FILE)
+        for package in packages
+        if any(locks.holds(marker, context, file=_FILE, extras=asked.extras) for marker in _markers(package, groups))
+    ]
+    return locks.pins(context, chosen, file=_FILE)
+
+
+def names(app: App) -> tuple[str, ...]:
+    """Return the normalised names of all packages of the main group."""
+    packages = locks.tables(app.toml(_FILE).get("package", []), _FILE)
+    return tuple(normalised(package.get("name")) for package in packages if _MAIN in _listed(package))
+
+
+def _content_hashes(document: Mapping[str, object], lock: str) -> tuple[str, ...]:
+    """Return the hashes that a lock may have: before 2.3 Poetry left the groups of PEP 735 out, as it says itself."""
+    groups = document.get("dependency-groups") or {}
+    known = (groups, {}) if _BEFORE_GROUPS.match(lock) else (groups,)
+    return tuple(locks.json_hash(_relevant(document, each), file=project.FILE) for each in known)
+
+
+def _relevant(document: Mapping[str, object], groups: object) -> dict[str, object]:
+    standard = {key: value for key in _OF_PROJECT if (value := value_at(document, "project", key)) is not None}
+    own = {key: value_at(document, "tool", "poetry", key) for key in (*_OF_POETRY, "group")}
+    found = ({"project": standard} if standard else {}) | ({"dependency-groups": groups} if groups else {})
+    if found:
+        return {**found, "tool": {"poetry": {key: value for key, value in own.items() if value is not None}}}
+    return {key: value for key, value in own.items() if value is not None or key in _OF_POETRY}
+
+
+def _groups(document: Mapping[str, object], packages: list[Mapping[str, object]]) -> Iterator[str]:
+    """Yield the groups there are: a group without packages is in no lock."""
+    for table in (document.get("dependency-groups"), value_at(document, "tool", "poetry", "group")):
+        yield from table if isinstance(table, dict) else ()
+    for package in packages:
+        yield from _listed(package)
+
+
+def _listed(package: Mapping[str, object]) -> tuple[str, ...]:
+    groups = package.get("groups")
+    return tuple(map(normalised, groups)) if isinstance(groups, list) else ()
+
+
+def _markers(package: Mapping[str, object], groups: frozenset[str]) -> Iterator[object]:
+    """Yield under which condition each of the groups wants a package: one for all, or one for each."""
+    markers = package.get("markers")
+    for group in _listed(package):
+        if group in groups:
+            yield value_at(markers, group) if isinstance(markers, dict) else markers
+
+
+BUILDPACK = Buildpack("poetry-install", detect, pin, environment.build, names)

@@ -1,0 +1,65 @@
+"""Makes locks with the real uv against a loopback index, and pins with them as a build does."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from buildpacks.api import App, Buildpack, BuildPlan, PinContext, Setting, Source
+from imagebuilder import uv_program
+from imagebuilder.fetch import Downloader
+from imagebuilder.index import IndexSettings, Place
+from imagebuilder.resolver import UvResolver
+from tests import apps, index
+
+PYTHON = apps.interpreter("3.13.5")
+# Ten packages, with all that decides which of them an image gets.
+WHEELS = (
+    index.wheel("shop-web", "2.0", requires=["till>=1", "card[chip]; extra == 'pay'"], extras=["pay"]),
+    index.wheel("till", "1.0"),
+    index.wheel("till", "1.1", requires=["drawer", "old-python; python_version < '3.12'"]),
+    index.wheel("drawer", requires=["ghost; sys_platform == 'win32'"]),
+    index.wheel("card", requires=["reader; extra == 'chip'"], extras=["chip"]),
+    index.wheel("reader", tag="cp311-cp311-manylinux_2_28_x86_64"),
+    index.wheel("reader", tag="cp313-cp313-manylinux_2_17_x86_64"),
+    index.wheel("reader", tag="cp313-cp313-manylinux_2_28_x86_64"),
+    index.wheel("reader", tag="cp313-cp313-manylinux_2_28_aarch64"),
+    index.wheel("reader", tag="cp313-cp313-win_amd64"),
+    index.wheel("ghost"),
+    index.wheel("old-python"),
+    index.wheel("tester", requires=["drawer"]),
+    index.wheel("server", requires=["loop"]),
+    index.wheel("loop"),
+    index.wheel("Mixed_Case", "1.0"),
+)
+
+
+def resolver(folder: Path, url: str = "") -> UvResolver:
+    """Return a resolver that knows one index at most."""
+    settings = IndexSettings((Place(url, "a test"),) if url else (), public=False)
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "UV_HTTP_RETRIES": "0"}
+    return UvResolver(Downloader(settings, environment=environment, backoff_s=0.001), folder / "cache" / "uv")
+
+
+def context(app: App, resolves: UvResolver) -> PinContext:
+    """Return what `pin` is given after the interpreter was chosen."""
+    return PinContext(app, (), apps.TARGET, tuple, PYTHON, resolves)
+
+
+def pinned(buildpack: Buildpack, root: Path, resolves: UvResolver, **settings: str) -> list[Source]:
+    """Detect and pin as a build does; return the files of the packages."""
+    app = App(root, {name: Setting(value, f"--{name}") for name, value in settings.items()})
+    assert isinstance(buildpack.detect(app), BuildPlan)
+    return [wheel.source for wheel in buildpack.pin(context(app, resolves)).wheels]
+
+
+def lock(folder: Path, url: str) -> None:
+    """Run `uv lock`."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "UV_DEFAULT_INDEX": url,
+        "UV_PYTHON": sys.executable,
+    }
+    command = [uv_program._program(), "lock", "--no-cache", "--quiet"]
+    subprocess.run(command, cwd=folder, env=environment, check=True)
