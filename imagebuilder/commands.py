@@ -103,9 +103,9 @@ def lock(chosen: Chosen, console: Console) -> int:
 
 def check(chosen: Chosen, console: Console) -> int:
     """Build twice under other conditions; exit code 1 if the images differ."""
-    from imagebuilder import checking
+    from imagebuilder.check import command
 
-    return checking.check(chosen, console)
+    return command.check(chosen, console)
 
 
 def diff(chosen: Chosen, console: Console) -> int:

@@ -129,10 +129,16 @@ def _styles(one: Member, other: Member) -> tuple[str, str] | None:
     return (here[:_VALUE], there[:_VALUE]) if found else None
 
 
-def _habit(value: bytes | int | tuple[str, ...]) -> str:
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "backslashreplace")
-    return "; ".join(value) if isinstance(value, tuple) else f"{value:o}"
+def _habit(value: object) -> str:
+    match value:
+        case bytes():
+            return value.decode("utf-8", "backslashreplace")
+        case tuple():
+            return "; ".join(map(str, value))
+        case int():
+            return f"{value:o}"
+        case _:
+            return str(value)
 
 
 def order(left: Members, right: Members, layer: str) -> Iterator[Difference]:

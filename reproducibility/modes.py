@@ -28,7 +28,8 @@ def by_umask(pairs: Iterable[tuple[Member, Member]]) -> dict[str, int]:
     One umask, on one side, has to explain them, and most of what it could have changed in their folders has to be
     changed: a file that alone among its neighbours has another mode was given it on purpose.
     """
-    modes = [(one.path, one.meta.mode, other.meta.mode) for one, other in pairs if one.kind == other.kind != "symbolic link"]
+    alike = [(one, other) for one, other in pairs if one.kind == other.kind != "symbolic link"]
+    modes = [(one.path, one.meta.mode, other.meta.mode) for one, other in alike]
     sides = [_Mode(*mode) for mode in modes], [_Mode(path, right, left) for path, left, right in modes]
     explained = ((umask, side, _explained(umask, side)) for umask in _UMASKS for side in sides)
     # Of sides that are equally good the first path decides: exchanged, they still give the same.

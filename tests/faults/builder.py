@@ -19,7 +19,8 @@ from typing import Any
 
 import imagebuilder.build
 from buildpacks.api import LayerSpec
-from imagebuilder import checking, cli, make
+from imagebuilder import cli, make
+from imagebuilder.check import command as checking
 from layers import compress, tar, tree
 from layers.entry import Entry, Kind, SourceFile
 from layers.layer import Layer

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from imagebuilder import arguments, checking, config
+from imagebuilder import arguments, config
+from imagebuilder.check import command as checking
 from imagebuilder.console import Console
 from layers.errors import BuildError, StorageError
 from reproducibility.scenarios import SCENARIOS, USUAL

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from imagebuilder import children, config, copies, host, places, remote
+from imagebuilder import config, remote
 from imagebuilder.arguments import Arguments
+from imagebuilder.check import children, copies, host, places
+from imagebuilder.check.copies import Copying
+from imagebuilder.check.disguise import FAILED, Disguise
+from imagebuilder.check.rebuild import MODULES, Rebuilder
 from imagebuilder.config import Chosen
-from imagebuilder.copies import Copying
-from imagebuilder.disguise import FAILED, Disguise
 from imagebuilder.progress import Progress
-from imagebuilder.rebuild import MODULES, Rebuilder
 from reproducibility.scenarios import SCENARIOS
 from tests import careless_builder, world
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from imagebuilder.cache import Cache
-from imagebuilder.settled import Settled
+from imagebuilder.check.settled import Settled
 from layers import entry
 from layers.layer import Layer, write_layer
 

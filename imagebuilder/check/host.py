@@ -12,8 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from imagebuilder import children
-from imagebuilder.disguise import Disguise
+from imagebuilder.check import children
+from imagebuilder.check.disguise import Disguise
 from reproducibility.scenarios import SCENARIOS
 
 # Where distributions put libfaketime, below /usr.

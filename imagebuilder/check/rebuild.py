@@ -14,19 +14,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import imagebuilder
-from imagebuilder import children, config, copies, failures, places, subject, supply
+from imagebuilder import config, subject
 from imagebuilder.cache import Cache
-from imagebuilder.conditions import Conditions, conditions
+from imagebuilder.check import children, copies, failures, places, supply
+from imagebuilder.check.conditions import Conditions, conditions
+from imagebuilder.check.copies import Copying
+from imagebuilder.check.host import Host
+from imagebuilder.check.places import Ground, Place
+from imagebuilder.check.settled import Settled
 from imagebuilder.config import Chosen
-from imagebuilder.copies import Copying
-from imagebuilder.host import Host
 from imagebuilder.lock import FILE
 from imagebuilder.options import BY_KEY, OPTIONS
-from imagebuilder.places import Ground, Place
 from imagebuilder.progress import Progress
 from imagebuilder.registry.settings import RegistrySettings
 from imagebuilder.request import BuildRequest
-from imagebuilder.settled import Settled
 from layers.digest import Digest
 from reproducibility.check import Built
 from reproducibility.scenarios import SCENARIOS

@@ -5,11 +5,12 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from imagebuilder import config, copies, host, places, rebuild, remote, reports, settings, text
+from imagebuilder import config, remote, reports, settings, text
 from imagebuilder.cache import Cache
+from imagebuilder.check import copies, host, places, rebuild
+from imagebuilder.check.copies import Copying
 from imagebuilder.config import Chosen
 from imagebuilder.console import Console
-from imagebuilder.copies import Copying
 from imagebuilder.progress import Progress
 from imagebuilder.request import BuildRequest
 from imagebuilder.settings import Given

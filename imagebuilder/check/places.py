@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from imagebuilder import copies
+from imagebuilder.check import copies
 from layers import scratch
 
 _ROOM = 1 << 30  # for the store and temporary files of a build

@@ -7,8 +7,8 @@ same seed, so that a difference is put down to what was varied and not to the ti
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from imagebuilder.disguise import Disguise
-from imagebuilder.host import Host
+from imagebuilder.check.disguise import Disguise
+from imagebuilder.check.host import Host
 
 _SECONDS = {"days": 86400, "hours": 3600}
 _LOCALE = (

@@ -1,0 +1,1 @@
+"""The check of the command line: builds of one application, each as on another machine."""
