@@ -1,19 +1,19 @@
 """Audits of the command line: a published image, checked to its last byte and rebuilt from its source and its lock."""
 
-import threading
 from collections.abc import Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
+from concurrent.futures import CancelledError
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from imagebuilder import build, commands, config, destinations, inputs, lock, reports, subject
+from imagebuilder import build, commands, config, destinations, inputs, lock, reports, subject, together
 from imagebuilder.audit import Audit, AuditedImage
 from imagebuilder.config import Chosen
 from imagebuilder.console import Console
 from imagebuilder.progress import Progress, Step
 from imagebuilder.registry.settings import RegistrySettings
 from imagebuilder.request import BuildRequest, Output
+from imagebuilder.together import GivenUp
 from layers import scratch
 from layers.errors import IntegrityError, UsageError
 from reproducibility.compare import compare
@@ -84,19 +84,10 @@ class _Auditor:
 
     def _verify(self, image: StoredImage) -> None:
         """Read every layer that is published. Its documents were checked when they were read."""
-        given_up = threading.Event()
-        with (
-            self.progress.step("verify", total=sum(layer.size for layer in image.layers)) as step,
-            ThreadPoolExecutor(_DOWNLOADS) as pool,
-        ):
-            try:
-                running = [pool.submit(_read, layer, image.reference, step, given_up) for layer in image.layers]
-                for one in as_completed(running):
-                    one.result()
-            except BaseException:  # an error of one layer, or a signal: nobody waits for the others
-                given_up.set()
-                pool.shutdown(cancel_futures=True)
-                raise
+        with self.progress.step("verify", total=sum(layer.size for layer in image.layers)) as step:
+            together.run(
+                lambda layer, given_up: _read(layer, image.reference, step, given_up), image.layers, workers=_DOWNLOADS
+            )
             step.finish(f"{len(image.layers)} layers of {image.platform}")
 
     def _audit_image(self, image: StoredImage, request: BuildRequest) -> tuple[AuditedImage, Comparison | None]:
@@ -132,11 +123,11 @@ def _as_kept(published: StoredImage, made: Subject, source: str) -> Subject:
     return Subject(source, digest, made.media_type, {}, (replace(image, reference=source),))
 
 
-def _read(layer: StoredLayer, reference: str, step: Step, given_up: threading.Event) -> None:
+def _read(layer: StoredLayer, reference: str, step: Step, given_up: GivenUp) -> None:
     try:
         for chunk in layer.stored():
             step.advance(len(chunk))
-            if given_up.is_set():
+            if given_up():
                 raise CancelledError
     except IntegrityError as error:
         raise IntegrityError(

@@ -1,16 +1,16 @@
 """Layers made from their descriptions: looked up by key, or fetched for, written and remembered, side by side."""
 
-import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import imagebuilder
 from buildpacks.api import Files, LayerSpec, Source
+from imagebuilder import together
 from imagebuilder.cache import Cache
 from imagebuilder.export import FORMAT
 from imagebuilder.progress import Progress, Step
+from imagebuilder.together import GivenUp
 from layers import compress
 from layers.canonical import Json
 from layers.layer import Layer, write_layer
@@ -50,32 +50,25 @@ class Workshop:
     def _write(self, specs: Sequence[LayerSpec], progress: Progress) -> list[Layer]:
         wanted = {source.digest: source for spec in specs for source in spec.sources}
         files = self.fetch(tuple(wanted.values())) if wanted else {}
-        given_up = threading.Event()
-        with progress.step("layers", total=sum(map(_weight, specs))) as step, ThreadPoolExecutor(self.workers) as pool:
-            try:
-                heaviest_first = sorted(specs, key=_weight, reverse=True)
-                running = {
-                    id(spec): pool.submit(self._write_one, spec, files, step, given_up) for spec in heaviest_first
-                }
-                for one in as_completed(running.values()):
-                    one.result()  # the first error ends it, whichever layer it is of
-            except BaseException:  # an error of one layer, or a signal: nobody waits for the others
-                given_up.set()
-                pool.shutdown(cancel_futures=True)
-                raise
-            layers = [running[id(spec)].result() for spec in specs]
+        with progress.step("layers", total=sum(map(_weight, specs))) as step:
+            layers = together.run(
+                lambda spec, given_up: self._write_one(spec, files, step, given_up),
+                specs,
+                workers=self.workers,
+                weight=_weight,
+            )
             size = sum(layer.descriptor.size for layer in layers)
             step.finish(f"{len(layers)} made, {size / 1e6:.1f} MB compressed")
         return layers
 
-    def _write_one(self, spec: LayerSpec, files: Files, step: Step, given_up: threading.Event) -> Layer:
+    def _write_one(self, spec: LayerSpec, files: Files, step: Step, given_up: GivenUp) -> Layer:
         own = {source.digest: files[source.digest] for source in spec.sources}
         layer = write_layer(
             self.cache.store,
             spec.entries(own),
             created_by=spec.name,
             compression=self.compression,
-            cancelled=given_up.is_set,
+            cancelled=given_up,
         )
         if spec.key:
             self.cache.remember(self._key(spec), layer)

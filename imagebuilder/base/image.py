@@ -5,14 +5,13 @@ an output needs them; a push leaves them where they are (docs/decisions/0071-lay
 """
 
 import re
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from buildpacks.api import BuildResult, Interpreter, LayerSpec, Target
-from imagebuilder import documents, reference
+from imagebuilder import documents, reference, together
 from imagebuilder.base import debian, manifests, probe
 from imagebuilder.base.overlay import lay
 from imagebuilder.base.pins import Base, ImagePins
@@ -24,6 +23,7 @@ from imagebuilder.image import Image
 from imagebuilder.progress import Progress, Step
 from imagebuilder.reference import Reference
 from imagebuilder.registry.settings import RegistrySettings
+from imagebuilder.together import GivenUp
 from layers import decompress, entry
 from layers.canonical import Json
 from layers.descriptor import CONFIG, Descriptor, Platform
@@ -169,23 +169,18 @@ class BaseImages:
     def _bring_all(self, repository: "Repository", blobs: Sequence[Descriptor], step: Step) -> None:
         missing = {blob.digest: blob for blob in blobs if not self.cache.store.has(blob.digest, blob.size)}
         step.expect(sum(blob.size for blob in missing.values()))
-        given_up = threading.Event()
-        with ThreadPoolExecutor(_DOWNLOADS) as pool:
-            try:
-                running = [pool.submit(self._bring, repository, blob, step, given_up) for blob in missing.values()]
-                for one in as_completed(running):
-                    one.result()
-            except BaseException:  # an error of one layer, or a signal: nobody waits for the others
-                given_up.set()
-                pool.shutdown(cancel_futures=True)
-                raise
+        together.run(
+            lambda blob, given_up: self._bring(repository, blob, step, given_up),
+            tuple(missing.values()),
+            workers=_DOWNLOADS,
+        )
 
-    def _bring(self, repository: "Repository", blob: Descriptor, step: Step, given_up: threading.Event) -> None:
+    def _bring(self, repository: "Repository", blob: Descriptor, step: Step, given_up: GivenUp) -> None:
         with self.cache.store.writer(blob.digest, blob.size) as copy:
             for chunk in repository.blob(blob):
                 copy.write(chunk)
                 step.advance(len(chunk))
-                if given_up.is_set():
+                if given_up():
                     raise CancelledError
 
     def _find(self, layers: Sequence[Layer], config: Document, repository: "Repository", step: Step) -> Found:

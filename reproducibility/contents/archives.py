@@ -8,6 +8,7 @@ from typing import Literal
 
 from reproducibility.content import Content
 from reproducibility.contents import hexdump, members, table
+from reproducibility.contents.finding import Finding, told
 from reproducibility.contents.members import Archive, Fact, Member
 from reproducibility.difference import Difference, Known
 
@@ -48,15 +49,6 @@ class _Comparison:
     ordered: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Finding:
-    cause: str
-    left: str
-    right: str
-    note: str
-    follows: bool = False
-
-
 def differences(
     path: str, left: Content, right: Content, *, known: Known, views: bool
 ) -> tuple[Difference, ...] | None:
@@ -77,16 +69,12 @@ def differences(
         findings = [*_packaging(found), *_contents(found)]
         if not findings:
             at = hexdump.first_difference_of_files(left, right)
-            findings = [_Finding("zip-time", "", "", f"bytes between its members, from byte {at} on")]
+            findings = [Finding("zip-time", "", "", f"bytes between its members, from byte {at} on")]
         view = table.view(_rows(found)) if views else None
-        own = (
-            Difference(
-                "file", path, "content", *table.short(one.left, one.right), one.cause,
-                note=one.note, follows=one.follows, view=view if place == 0 else None,
-            )
-            for place, one in enumerate(findings)
-        )  # fmt: skip
-        return (*own, *_inside(path if path.endswith("!/") else f"{path}!/", found, known=known, views=views))
+        return (
+            *told(path, findings, view),
+            *_inside(path if path.endswith("!/") else f"{path}!/", found, known=known, views=views),
+        )
 
 
 def _zips(left: Content, right: Content) -> tuple[Archive, Archive] | None:
@@ -141,7 +129,7 @@ def _change(name: str, left: Member, right: Member, names: tuple[str, ...], most
     return _Change(name, left, right, facts, "differs", (here, there))
 
 
-def _packaging(found: _Comparison) -> Iterator[_Finding]:
+def _packaging(found: _Comparison) -> Iterator[Finding]:
     """Yield how the archives differ apart from what is in them."""
     facts = [fact for change in found.changes for fact in change.facts]
     words = [f"{word} ({count})" for word, count in Counter(word for word, _, _ in facts).items()]
@@ -149,23 +137,23 @@ def _packaging(found: _Comparison) -> Iterator[_Finding]:
         words.append("order")
     if words:
         left, right = map(_shown, facts[0][1:]) if facts else ("", "")
-        yield _Finding("zip-time", left, right, ", ".join(words))
+        yield Finding("zip-time", left, right, ", ".join(words))
     here, there = (archive.prefix.read(0, _PREFIX_MAX).partition(b"\n")[0] for archive in (found.left, found.right))
     if here != there and here.startswith(b"#!") and there.startswith(b"#!"):
-        yield _Finding("shebang", _shown(here), _shown(there), "in front of the archive")
+        yield Finding("shebang", _shown(here), _shown(there), "in front of the archive")
     again = sum(change.content == "compressed otherwise" for change in found.changes)
     if again:
-        yield _Finding("compressor", "", "", f"{again} of {len(found.left.members)} members are compressed otherwise")
+        yield Finding("compressor", "", "", f"{again} of {len(found.left.members)} members are compressed otherwise")
 
 
-def _contents(found: _Comparison) -> Iterator[_Finding]:
+def _contents(found: _Comparison) -> Iterator[Finding]:
     """Yield whether what is in the archives differs; in what, stands in the differences of the members."""
     changed = [change.name for change in found.changes if change.content == "differs"]
     if changed or found.alone:
         names = [*changed, *(name for name, _, _ in found.alone)]
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         left, right = (f"{len(archive.members)} members" for archive in (found.left, found.right))
-        yield _Finding(_CONTENT, left, right, f"{', '.join(names[:_NAMED])}{more}", follows=True)
+        yield Finding(_CONTENT, left, right, f"{', '.join(names[:_NAMED])}{more}", follows=True)
 
 
 def _inside(folder: str, found: _Comparison, *, known: Known, views: bool) -> Iterator[Difference]:

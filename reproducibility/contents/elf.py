@@ -8,6 +8,7 @@ from itertools import islice, zip_longest
 
 from reproducibility.content import Content
 from reproducibility.contents import hexdump, sections, table, traces
+from reproducibility.contents.finding import Finding, told
 from reproducibility.contents.sections import Elf, Section
 from reproducibility.difference import Difference, Known
 
@@ -57,15 +58,6 @@ class _Change:
 _Texts = tuple[list[str], list[str]]
 
 
-@dataclass(frozen=True, slots=True)
-class _Finding:
-    cause: str
-    left: str
-    right: str
-    note: str
-    follows: bool = False
-
-
 def differences(
     path: str, left: Content, right: Content, *, known: Known, views: bool
 ) -> tuple[Difference, ...] | None:
@@ -78,15 +70,9 @@ def differences(
     found = _findings(here, there, changes, texts, known)
     if not found:
         at = hexdump.first_difference_of_files(left, right)
-        found = [_Finding("elf-code", "", "", f"bytes outside of its sections, from byte {at} on")]
+        found = [Finding("elf-code", "", "", f"bytes outside of its sections, from byte {at} on")]
     view = table.view(_rows(here, there, changes, texts)) if views else None
-    return tuple(
-        Difference(
-            "file", path, "content", *table.short(one.left, one.right), one.cause,
-            note=one.note, follows=one.follows, view=view if place == 0 else None,
-        )
-        for place, one in enumerate(found)
-    )  # fmt: skip
+    return told(path, found, view)
 
 
 def _changes(left: Elf, right: Elf) -> list[_Change]:
@@ -135,33 +121,33 @@ def _lone(these: Mapping[bytes, None], those: Mapping[bytes, None]) -> list[str]
     return [text[:_TEXT_MAX].decode() for text in islice((text for text in these if text not in those), _LONE_MAX)]
 
 
-def _findings(left: Elf, right: Elf, changes: list[_Change], texts: _Texts, known: Known) -> list[_Finding]:
+def _findings(left: Elf, right: Elf, changes: list[_Change], texts: _Texts, known: Known) -> list[Finding]:
     if left.head != right.head:
-        return [_Finding("platform", left.head, right.head, "")]
+        return [Finding("platform", left.head, right.head, "")]
     traced, enough = _traces(texts, known)
     found = [*_search_paths(left, right), *traced]
     found += _compilers(left, right, texts) or _code(changes, explained=bool(found) and enough)
     return found + _links(left, right, changes, explained=bool(found))
 
 
-def _search_paths(left: Elf, right: Elf) -> list[_Finding]:
+def _search_paths(left: Elf, right: Elf) -> list[Finding]:
     here, there = sections.search_paths(left), sections.search_paths(right)
     if here == there:
         return []
     names = sorted(here.keys() | there.keys())
-    return [_Finding("rpath", ":".join(here.values()), ":".join(there.values()), " and ".join(names))]
+    return [Finding("rpath", ":".join(here.values()), ":".join(there.values()), " and ".join(names))]
 
 
-def _traces(texts: _Texts, known: Known) -> tuple[list[_Finding], bool]:
+def _traces(texts: _Texts, known: Known) -> tuple[list[Finding], bool]:
     """Find what the texts that differ give away, and whether that explains most of them."""
-    found: dict[str, _Finding] = {}
+    found: dict[str, Finding] = {}
     explained = 0
     for left, right in islice(_paired(*texts), _PAIRS_MAX):
         trace = traces.trace(left.encode(), right.encode(), known=known)
         if trace is not None:
             explained += 1
             cause = "elf-path" if trace.cause == "build-path" else trace.cause
-            found.setdefault(cause, _Finding(cause, left, right, ""))
+            found.setdefault(cause, Finding(cause, left, right, ""))
     return list(found.values()), 2 * explained >= min(max(map(len, texts)), _PAIRS_MAX)
 
 
@@ -177,14 +163,14 @@ def _paired(left: list[str], right: list[str]) -> Iterator[tuple[str, str]]:
     yield from zip(*([text for text in texts if text not in done] for texts in (left, right)), strict=False)
 
 
-def _compilers(left: Elf, right: Elf, texts: _Texts) -> list[_Finding]:
+def _compilers(left: Elf, right: Elf, texts: _Texts) -> list[Finding]:
     """Tell compilers apart by what they leave behind, and their flags by what debug information keeps of them."""
     here, there = (
         [_comment(elf), *filter(_PRODUCER.match, lone)] for elf, lone in zip((left, right), texts, strict=True)
     )
     for one, other in zip(here, there, strict=False):
         if one != other:
-            return [_Finding("elf-code", one, other, "compiler or its flags")]
+            return [Finding("elf-code", one, other, "compiler or its flags")]
     return []
 
 
@@ -194,7 +180,7 @@ def _comment(elf: Elf) -> str:
     return ", ".join(dict.fromkeys(line.decode("utf-8", "surrogateescape") for line in lines if line))
 
 
-def _code(changes: list[_Change], *, explained: bool) -> list[_Finding]:
+def _code(changes: list[_Change], *, explained: bool) -> list[Finding]:
     """Report machine code that differs, and other sections if nothing else explains them."""
     code = [change for change in changes if change.executable]
     rest = [change for change in changes if change.name not in (*_LINKS, ".shstrtab")]
@@ -206,17 +192,17 @@ def _code(changes: list[_Change], *, explained: bool) -> list[_Finding]:
     names = ", ".join(change.words for change in shown[:_NAMED])
     more = f" and {len(shown) - _NAMED} more" if len(shown) > _NAMED else ""
     note = f"{names}{more}{': the same size at other addresses' if moved else ''}"
-    return [_Finding("elf-code", _size(shown[0].left), _size(shown[0].right), note, follows=moved)]
+    return [Finding("elf-code", _size(shown[0].left), _size(shown[0].right), note, follows=moved)]
 
 
-def _links(left: Elf, right: Elf, changes: list[_Change], *, explained: bool) -> list[_Finding]:
+def _links(left: Elf, right: Elf, changes: list[_Change], *, explained: bool) -> list[Finding]:
     """Report the build id and what leads to separate debug information."""
     names = [change.name for change in changes if change.name in _LINKS]
     if not names:
         return []
     here, there = ("".join(sections.note(elf, name) for name in _BUILD_IDS) for elf in (left, right))
     alone = "" if explained else ": it is random, or tells of what was stripped"
-    return [_Finding("build-id", here, there, f"{', '.join(names)}{alone}", follows=explained)]
+    return [Finding("build-id", here, there, f"{', '.join(names)}{alone}", follows=explained)]
 
 
 def _size(section: Section | None) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from reproducibility.content import Content
 from reproducibility.contents import marshal, table
+from reproducibility.contents.finding import Finding, told
 from reproducibility.contents.marshal import Code, Objects
 from reproducibility.difference import Difference, Known
 
@@ -60,14 +61,6 @@ class _Bytecode:
 
 
 @dataclass(frozen=True, slots=True)
-class _Finding:
-    cause: str
-    left: str
-    right: str
-    note: str
-
-
-@dataclass(frozen=True, slots=True)
 class _Change:
     """A code object that differs, in what (in words), and what shows it on either side."""
 
@@ -88,13 +81,7 @@ def differences(
     in_code, changes = _in_code(here, there)
     found = {one.cause: one for one in (*_in_header(here, there), *in_code)}
     view = table.view((*_header_rows(here, there), *_code_rows(in_code, changes))) if views else None
-    return tuple(
-        Difference(
-            "file", path, "content", *table.short(one.left, one.right), one.cause,
-            note=one.note, view=view if place == 0 else None,
-        )
-        for place, one in enumerate(found.values())
-    )  # fmt: skip
+    return told(path, found.values(), view)
 
 
 def _read(content: Content) -> _Bytecode | None:
@@ -114,18 +101,18 @@ def _version(magic: int) -> tuple[int, int] | None:
     return next((version for version, numbers in _MAGICS.items() if magic in numbers), None)
 
 
-def _in_header(left: _Bytecode, right: _Bytecode) -> Iterator[_Finding]:
+def _in_header(left: _Bytecode, right: _Bytecode) -> Iterator[Finding]:
     if left.magic != right.magic:
-        yield _Finding("pyc-version", left.python, right.python, "magic number")
+        yield Finding("pyc-version", left.python, right.python, "magic number")
     elif left.flags != right.flags:
-        yield _Finding("pyc-time", left.mode, right.mode, "they are kept up to date by different means")
+        yield Finding("pyc-time", left.mode, right.mode, "they are kept up to date by different means")
     elif left.flags and left.stamp != right.stamp:
-        yield _Finding("pyc-code", left.time, right.time, "hash of the source")
+        yield Finding("pyc-code", left.time, right.time, "hash of the source")
     else:
         if left.source_size != right.source_size:
-            yield _Finding("pyc-code", f"{left.source_size} bytes", f"{right.source_size} bytes", "size of the source")
+            yield Finding("pyc-code", f"{left.source_size} bytes", f"{right.source_size} bytes", "size of the source")
         if left.time != right.time:
-            yield _Finding("pyc-time", left.time, right.time, "Python ignores it unless its source has that very time")
+            yield Finding("pyc-time", left.time, right.time, "Python ignores it unless its source has that very time")
 
 
 def _header_rows(left: _Bytecode, right: _Bytecode) -> Iterator[tuple[str, str, str]]:
@@ -135,7 +122,7 @@ def _header_rows(left: _Bytecode, right: _Bytecode) -> Iterator[tuple[str, str, 
     yield "size of the source", _count(left.source_size), _count(right.source_size)
 
 
-def _code_rows(found: list[_Finding], changes: list[_Change]) -> Iterator[tuple[str, str, str]]:
+def _code_rows(found: list[Finding], changes: list[_Change]) -> Iterator[tuple[str, str, str]]:
     for one in found:
         if one.cause == "pyc-path":
             yield one.note, one.left, one.right
@@ -147,24 +134,24 @@ def _count(size: int | None) -> str:
     return "" if size is None else str(size)
 
 
-def _in_code(left: _Bytecode, right: _Bytecode) -> tuple[list[_Finding], list[_Change]]:
+def _in_code(left: _Bytecode, right: _Bytecode) -> tuple[list[Finding], list[_Change]]:
     """Compare code that differs in its bytes; return why, and the code objects that are not the same."""
     if left.magic != right.magic or left.code == right.code:
         return [], []
     paths = _only_paths(left, right)
     if paths is not None:
-        return [_Finding("pyc-path", *paths, "co_filename")], []
+        return [Finding("pyc-path", *paths, "co_filename")], []
     sizes = (f"{len(left.code)} bytes", f"{len(right.code)} bytes")
     objects = Objects()
     here, there = (marshal.read(one.code, one.version, objects) for one in (left, right))
     if here is None or there is None:
-        return [_Finding("pyc-code", *sizes, "its code cannot be read")], []
+        return [Finding("pyc-code", *sizes, "its code cannot be read")], []
     if here.root != there.root:
         return _in_modules(marshal.codes(here, objects), marshal.codes(there, objects), objects, sizes)
     # Since 3.11 sets are sorted by the bytes of their elements (bpo-37596), and those may be references.
     if left.version < (3, 11) and here.set_orders != there.set_orders:
-        return [_Finding("set-order", *sizes, "equal code, sets in another order")], []
-    return [_Finding("pyc-refs", *sizes, "equal code, written with other references")], []
+        return [Finding("set-order", *sizes, "equal code, sets in another order")], []
+    return [Finding("pyc-refs", *sizes, "equal code, written with other references")], []
 
 
 def _only_paths(left: _Bytecode, right: _Bytecode) -> tuple[str, str] | None:
@@ -184,14 +171,14 @@ def _only_paths(left: _Bytecode, right: _Bytecode) -> tuple[str, str] | None:
 
 def _in_modules(
     left: Mapping[str, Code], right: Mapping[str, Code], objects: Objects, sizes: tuple[str, str]
-) -> tuple[list[_Finding], list[_Change]]:
+) -> tuple[list[Finding], list[_Change]]:
     found = []
     names = sorted(left.keys() | right.keys())
     both = [name for name in names if name in left and name in right]
     moved = next((name for name in both if left[name].filename != right[name].filename), None)
     if moved is not None:
         here, there = objects.text(left[moved].filename), objects.text(right[moved].filename)
-        found.append(_Finding("pyc-path", here, there, "co_filename"))
+        found.append(Finding("pyc-path", here, there, "co_filename"))
     changes = [
         _change(name, left.get(name), right.get(name), objects)
         for name in names
@@ -200,7 +187,7 @@ def _in_modules(
     if changes or moved is None:
         shown = next((change for change in changes if change.left and change.right), None)
         values = (shown.left, shown.right) if shown else sizes
-        found.append(_Finding("pyc-code", *values, _summary(changes)))
+        found.append(Finding("pyc-code", *values, _summary(changes)))
     return found, changes
 
 

@@ -31,12 +31,6 @@ NAME = "library/python"
 
 
 @pytest.fixture
-def registry() -> Iterator[Registry]:
-    with Registry().running() as running:
-        yield running
-
-
-@pytest.fixture
 def images(tmp_path: Path) -> BaseImages:
     return BaseImages(Cache(tmp_path / "cache"), RegistrySettings(backoff_s=0.01), Progress())
 

@@ -28,18 +28,10 @@ from layers.errors import (
     UsageError,
 )
 
+pytestmark = pytest.mark.usefixtures("clean_environment")
+
 ROOT = Path(__file__).parent.parent.parent
 Command = Callable[[Chosen, Console], int]
-
-
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in list(os.environ):
-        if name.startswith(("IMAGEBUILDER_", "BP_", "BPE_", "GITHUB_")):
-            monkeypatch.delenv(name)
-    for name in ("CI", "NO_COLOR", "FORCE_COLOR", "SOURCE_DATE_EPOCH", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
 
 
 def run(line: str, command: Command | None = None) -> int:

@@ -1,7 +1,6 @@
 """The commands that need no network, from the command line to their result."""
 
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -19,14 +18,7 @@ from layers.descriptor import Platform
 from layers.digest import Digest
 from tests import images
 
-
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in list(os.environ):
-        if name.startswith(("IMAGEBUILDER_", "BP_", "BPE_", "GITHUB_", "XDG_")):
-            monkeypatch.delenv(name)
-    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
+pytestmark = pytest.mark.usefixtures("clean_environment")
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Copies between registries, layouts and archives: the same digest everywhere, and no byte moved that need not be."""
 
 import json
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -17,12 +16,6 @@ from layers.errors import BuildError, UsageError
 from tests import images
 from tests.images import Made
 from tests.registry import Registry
-
-
-@pytest.fixture
-def registry() -> Iterator[Registry]:
-    with Registry().running() as running:
-        yield running
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -16,19 +16,7 @@ from tests.images import Made
 from tests.registry import Registry
 from tests.world import ROOT
 
-
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in list(os.environ):
-        if name.startswith(("IMAGEBUILDER_", "BP_", "GITHUB_", "XDG_", "DOCKER_")):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path))
-
-
-@pytest.fixture
-def registry() -> Iterator[Registry]:
-    with Registry().running() as running:
-        yield running
+pytestmark = pytest.mark.usefixtures("clean_environment")
 
 
 def make(folder: Path, text: str = "hi\n") -> tuple[Made, str]:

@@ -1,7 +1,6 @@
 """Pushes to a registry in memory: what is sent, what is not, and what is there afterwards."""
 
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,12 +20,6 @@ from tests import images
 from tests.images import Made
 from tests.registry import Registry
 from tests.serving import Answer, Application, Request
-
-
-@pytest.fixture
-def registry() -> Iterator[Registry]:
-    with Registry().running() as running:
-        yield running
 
 
 @pytest.fixture

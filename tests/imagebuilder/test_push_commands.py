@@ -1,7 +1,6 @@
 """`build --push`, `push`, `copy` and `inspect` of registries, from the command line to the result."""
 
 import json
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,19 +14,7 @@ from tests.images import Made
 from tests.registry import Registry
 from tests.world import World
 
-
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in list(os.environ):
-        if name.startswith(("IMAGEBUILDER_", "BP_", "GITHUB_", "XDG_", "DOCKER_")):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path))
-
-
-@pytest.fixture
-def registry() -> Iterator[Registry]:
-    with Registry().running() as running:
-        yield running
+pytestmark = pytest.mark.usefixtures("clean_environment")
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The registry client against a registry in memory: what goes in and out, exactly, and in how many requests."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,12 +17,6 @@ from tests.registry import Registry
 
 LAYER = bytes(range(256)) * 4096
 BLOB = Descriptor(LAYER_GZIP, Digest.of(LAYER), len(LAYER))
-
-
-@pytest.fixture
-def registry() -> Iterator[Registry]:
-    with Registry().running() as running:
-        yield running
 
 
 def opened(registry: Registry, name: str = "team/app", *, push: bool = False) -> Repository:

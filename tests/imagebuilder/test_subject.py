@@ -4,7 +4,6 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,12 +25,6 @@ from tests.registry import Registry
 @pytest.fixture
 def made(tmp_path: Path) -> Made:
     return images.small(tmp_path / "store")
-
-
-@pytest.fixture
-def registry() -> Iterator[Registry]:
-    with Registry().running() as running:
-        yield running
 
 
 def read(text: str, tmp_path: Path, environment: dict[str, str] | None = None) -> Subject:
