@@ -213,6 +213,17 @@ class Resolver(Protocol):
     ) -> Mapping[str, Json]:
         """Resolve requirement files (paths in the application). Versions of `previous` are kept where they fit."""
 
+    def resolve_text(
+        self,
+        text: str,
+        *,
+        dependencies: bool,
+        interpreter: Interpreter,
+        target: Target,
+        previous: tuple[PinnedWheel, ...],
+    ) -> Mapping[str, Json]:
+        """Resolve the text of a requirement file; without `dependencies` what it names is all there is."""
+
     def export_uv(
         self, files: Mapping[str, str], *, extras: Sequence[str], groups: Sequence[str]
     ) -> Mapping[str, Json]:

@@ -12,19 +12,23 @@ from dataclasses import dataclass
 from buildpacks.api import App, Fail, value_at
 from layers.errors import DetectionError, UsageError
 
-# The files of each manager, the one that counts first. Those of the first four exclude each other.
+# The files of each manager, the one that counts first. Those of `_EXCLUSIVE` exclude each other.
 FILES = {
+    "pipenv": ("Pipfile.lock", "Pipfile"),
     "uv": ("uv.lock",),
     "poetry": ("poetry.lock",),
     "pylock": ("pylock.toml",),
     "pip": ("requirements.txt",),
+    "pyproject": ("pyproject.toml",),
 }
-_EXCLUSIVE: tuple[str, ...] = ("uv", "poetry")
+_EXCLUSIVE = ("pipenv", "uv", "poetry")
 _MAKE = {
+    "pipenv": "run `pipenv lock`",
     "uv": "run `uv lock`",
     "poetry": "run `poetry lock`",
     "pylock": "run `uv export -o pylock.toml` or `pip lock`",
     "pip": "write requirements.txt",
+    "pyproject": "write pyproject.toml",
 }
 _PYLOCK = re.compile(r"(?:.*/)?pylock(?:\.[^./]+)?\.toml")
 _NOT_INSTALLED_FROM = ("environment.yml", "package-list.txt")
@@ -60,6 +64,7 @@ def find(app: App) -> Place | None:
     if len(places) > 1:
         raise _two(places)
     places += [Place(manager, _first(app, manager)) for manager in ("pylock", "pip") if _has(app, manager)]
+    places += _from_pyproject(app) if not places else ()
     if not places:
         _refuse(app)
     return places[0] if places else None
@@ -90,26 +95,24 @@ def _from_settings(app: App) -> Place | None:
     return None
 
 
+def _from_pyproject(app: App) -> Iterator[Place]:
+    document = app.toml("pyproject.toml") if app.has("pyproject.toml") else {}
+    dynamic = value_at(document, "project", "dynamic")
+    if value_at(document, "project", "dependencies") or (isinstance(dynamic, list) and "dependencies" in dynamic):
+        yield Place("pyproject", "pyproject.toml [project]")
+        return
+    poetry = value_at(document, "tool", "poetry", "dependencies")
+    if isinstance(poetry, dict) and poetry.keys() - {"python"}:
+        raise missing("poetry", "pyproject.toml [tool.poetry]")
+
+
 def _refuse(app: App) -> None:
     for files in (app.glob("*requirements*.txt"), app.glob("requirements/*.txt")):
         for file in files:
             if not _NOT_TO_RUN.search(file):
                 raise _refused(file, f'write requirements = ["{file}"] into the configuration')
-    for place in _places(app):
-        raise _refused(place, "write them to requirements.txt, for example with `uv export` or `pip-compile`")
-
-
-def _places(app: App) -> Iterator[str]:
-    if app.has("pyproject.toml"):
-        document = app.toml("pyproject.toml")
-        if value_at(document, "project", "dependencies"):
-            yield "pyproject.toml [project]"
-        poetry = value_at(document, "tool", "poetry", "dependencies")
-        if isinstance(poetry, dict) and poetry.keys() - {"python"}:
-            raise missing("poetry", "pyproject.toml [tool.poetry]")
-    if app.has("Pipfile") and value_at(app.toml("Pipfile"), "packages"):
-        yield "Pipfile"
-    yield from filter(app.has, _NOT_INSTALLED_FROM)
+    for file in filter(app.has, _NOT_INSTALLED_FROM):
+        raise _refused(file, "write them to requirements.txt")
 
 
 def _has(app: App, manager: str) -> bool:

@@ -45,7 +45,14 @@ def pins(context: PinContext, packages: Sequence[Mapping[str, Json]], *, file: s
     return pins_of(context, {"lock-version": "1.0", "created-by": file, "packages": packages}, file=file)
 
 
-def pins_of(context: PinContext, document: Mapping[str, Json], *, file: str, asked: Asked | None = None) -> Pins:
+def pins_of(
+    context: PinContext,
+    document: Mapping[str, Json],
+    *,
+    file: str,
+    asked: Asked | None = None,
+    hashes: Mapping[str, frozenset[str]] | None = None,
+) -> Pins:
     """Choose the wheels of a PEP 751 document.
 
     Raises UsageError IB312 if it is none, what `check_python` raises, and what `selection.select` raises.
@@ -62,12 +69,30 @@ def pins_of(context: PinContext, document: Mapping[str, Json], *, file: str, ask
         document,
         environment.interpreter_of(context.interpreter),
         context.target,
-        hashes={},
+        hashes=hashes or {},
         urls={},
         extras=asked.extras if asked else frozenset(),
         groups=groups,
     )
     return Pins(wheels=wheels)
+
+
+def resolved(context: PinContext, text: str, *, file: str, allowed: Mapping[str, frozenset[str]] | None = None) -> Pins:
+    """Resolve the text of a requirement file and choose the wheels; `file` is where the requirements stand.
+
+    `allowed` are the hashes of a lock, by project: then what the text names is all there is.
+    """
+    if not text:
+        return Pins()
+    interpreter = environment.interpreter_of(context.interpreter)
+    document = context.resolver.resolve_text(
+        text,
+        dependencies=allowed is None,
+        interpreter=interpreter,
+        target=context.target,
+        previous=context.previous.wheels,
+    )
+    return pins_of(context, document, file=file, hashes=allowed)
 
 
 def check_python(context: PinContext, condition: str, *, file: str) -> None:

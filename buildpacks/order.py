@@ -1,6 +1,20 @@
 """The order: groups of buildpacks that work together, tried from the top (Paketo RFC 0001)."""
 
-from buildpacks import cpython, pip, pip_install, poetry, poetry_install, procfile, pylock, python_start, uv, uv_install
+from buildpacks import (
+    cpython,
+    pip,
+    pip_install,
+    pipenv,
+    pipenv_install,
+    poetry,
+    poetry_install,
+    procfile,
+    pylock,
+    pyproject,
+    python_start,
+    uv,
+    uv_install,
+)
 from buildpacks.api import Buildpack, Element, Group, Order
 
 
@@ -11,9 +25,11 @@ def _group(*installers: Buildpack) -> Group:
 
 
 ORDER: Order = (
+    _group(pip.BUILDPACK, pipenv.BUILDPACK, pipenv_install.BUILDPACK),
     _group(uv.BUILDPACK, uv_install.BUILDPACK),
     _group(pip.BUILDPACK, poetry.BUILDPACK, poetry_install.BUILDPACK),
     _group(pylock.BUILDPACK),
     _group(pip.BUILDPACK, pip_install.BUILDPACK),
+    _group(pip.BUILDPACK, pyproject.BUILDPACK),
     _group(),
 )

@@ -5,9 +5,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from buildpacks.api import App, value_at
-from buildpacks.locks import normalised
+from buildpacks.locks import Asked, normalised
 from layers.errors import BuildError, UsageError
 
 FILE = "pyproject.toml"
@@ -48,11 +49,48 @@ def read(document: Mapping[str, object], file: str = FILE) -> Project:
         raise _malformed(file, "its extras or groups are not tables")
     dynamic = value_at(document, "project", "dynamic")
     return Project(
-        _requirements(value_at(document, "project", "dependencies") or [], file),
-        {normalised(name): _requirements(texts, file) for name, texts in optional.items()},
-        {normalised(name): _requirements(_group(groups, name, file), file) for name in groups},
+        checked(value_at(document, "project", "dependencies") or [], file),
+        {normalised(name): checked(texts, file) for name, texts in optional.items()},
+        {normalised(name): checked(_group(groups, name, file), file) for name in groups},
         frozenset(map(str, dynamic)) if isinstance(dynamic, list) else frozenset(),
     )
+
+
+def requirements(document: Mapping[str, object], asked: Asked, file: str = FILE) -> tuple[str, ...]:
+    """Return all requirements of a project with these extras and groups; extras that name others are followed.
+
+    Raises UsageError IB316 if a backend fills them in, BuildError IB315 for a folder or a repository.
+    """
+    from packaging.requirements import Requirement  # only what is not pinned is parsed
+
+    found = read(document, file)
+    if wanted := found.dynamic & {"dependencies", "optional-dependencies"}:
+        raise UsageError(
+            f"{file} leaves its {' and '.join(sorted(wanted))} to the build backend (dynamic)",
+            hint="write them into [project], or have a package manager write its lock",
+            code="IB316",
+        )
+    own = normalised(value_at(document, "project", "name"))
+    texts, extras = dict.fromkeys(found.requirements), set(asked.extras)
+    texts |= dict.fromkeys(text for group in sorted(asked.groups) for text in found.groups[group])
+    seen: set[str] = set()
+    while extras - seen:
+        seen.add(extra := min(extras - seen))
+        for text in found.extras.get(extra, ()):
+            one = Requirement(text)
+            if normalised(one.name) == own:
+                extras |= {normalised(name) for name in one.extras}
+            else:
+                texts[text] = None
+    for text in texts:
+        one = Requirement(text)
+        if one.url and not urlsplit(one.url).path.endswith(".whl"):
+            raise BuildError(
+                f"{one.name} is a folder or a repository, and only wheels can be installed yet",
+                hint="name a released version, or build a wheel of it and serve it with --find-links",
+                code="IB315",
+            )
+    return tuple(texts)
 
 
 def check_runs_uninstalled(app: App, document: Mapping[str, object]) -> None:
@@ -82,7 +120,8 @@ def _under_src(app: App) -> tuple[str, ...]:
     return (*app.glob("src/*/__init__.py"), *app.glob("src/*.py"))
 
 
-def _requirements(texts: object, file: str) -> tuple[str, ...]:
+def checked(texts: object, file: str) -> tuple[str, ...]:
+    """Return requirements as written (PEP 508); UsageError IB318 for one that is none."""
     from packaging.requirements import InvalidRequirement, Requirement  # only what is not pinned is parsed
 
     if not isinstance(texts, list | tuple):
@@ -91,7 +130,7 @@ def _requirements(texts: object, file: str) -> tuple[str, ...]:
         try:
             Requirement(str(text))
         except InvalidRequirement as error:
-            raise _malformed(file, str(error).splitlines()[0]) from error
+            raise _malformed(file, f"{text!r}: {str(error).splitlines()[0]}") from error
     return tuple(map(str, texts))
 
 

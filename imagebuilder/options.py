@@ -57,7 +57,7 @@ class Option:
 PLATFORMS = ("linux/amd64", "linux/arm64")
 COMPRESSIONS = ("gzip", "zstd", "none")
 PROGRESS = ("auto", "tty", "plain", "jsonl", "none")
-MANAGERS = ("pip", "uv", "poetry", "pylock")
+MANAGERS = ("pip", "pipenv", "uv", "poetry", "pylock", "pyproject")
 COLOURS = ("auto", "always", "never")
 _BUILD = ("build",)
 _DECIDE = ("build", "plan", "lock", "check", "audit")

@@ -18,6 +18,7 @@ from imagebuilder import uv_program
 from imagebuilder.fetch import Downloader
 from imagebuilder.index import without_credentials
 from imagebuilder.unresolved import unresolved
+from layers import scratch
 from layers.blobs import storage_error
 from layers.canonical import Json
 
@@ -57,18 +58,48 @@ class UvResolver:
         Raises what `requirements.read` raises for lines that uv is not to see, and what `unresolved` makes of uv's
         explanation if there is no solution.
         """
-        import tempfile  # noqa: TID251 old pins reach uv, and new ones us, in a file whose name nobody keeps
+        return self._compile(app, requirements, (), interpreter=interpreter, target=target, previous=previous)
 
+    def resolve_text(
+        self,
+        text: str,
+        *,
+        dependencies: bool,
+        interpreter: Interpreter,
+        target: Target,
+        previous: tuple[PinnedWheel, ...],
+    ) -> Mapping[str, Json]:
+        """Resolve the text of a requirement file; implements buildpacks.api.Resolver. Raises as `resolve` does."""
+        with scratch.folder(self.folder.absolute() / "scratch") as folder:
+            (folder / "requirements.txt").write_text(text, "utf-8")
+            return self._compile(
+                App(folder),
+                ("requirements.txt",),
+                () if dependencies else ("--no-deps",),
+                interpreter=interpreter,
+                target=target,
+                previous=previous,
+            )
+
+    def _compile(
+        self,
+        app: App,
+        requirements: tuple[str, ...],
+        flags: tuple[str, ...],
+        *,
+        interpreter: Interpreter,
+        target: Target,
+        previous: tuple[PinnedWheel, ...],
+    ) -> Mapping[str, Json]:
         asked = requirement_files.read(app, requirements)
-        folder = self.folder.absolute()  # uv runs in the application's folder
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with tempfile.TemporaryDirectory(dir=folder) as scratch:
-                pins = Path(scratch) / "pylock.toml"
+            # uv runs in the application's folder; old pins reach it, and new ones us, in a file.
+            with scratch.folder(self.folder.absolute() / "scratch") as folder:
+                pins = folder / "pylock.toml"
                 if previous:
                     pins.write_text(_preferences(previous))
                 ran = uv_program.run(
-                    self._arguments(requirements, pins, interpreter=interpreter, target=target),
+                    [*self._arguments(pins, interpreter=interpreter, target=target), *flags, "--", *requirements],
                     environment=self._environment(),
                     folder=app.root,
                 )
@@ -91,20 +122,17 @@ class UvResolver:
         uv sees copies of the files alone: no folder above the application decides anything, and nothing is written
         beside them. Raises UsageError IB312 if uv cannot read its lock.
         """
-        import tempfile  # noqa: TID251 uv reads its lock beside a pyproject.toml, in a folder whose name nobody keeps
-
         flags = [f"--extra={name}" for name in extras] + [f"--group={name}" for name in groups]
         try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with tempfile.TemporaryDirectory(dir=self.folder.absolute()) as scratch:
+            with scratch.folder(self.folder.absolute() / "scratch") as folder:
                 for path, text in files.items():
-                    (Path(scratch) / path).parent.mkdir(parents=True, exist_ok=True)
-                    (Path(scratch) / path).write_text(text, "utf-8")
-                pins = Path(scratch) / "pylock.toml"
+                    (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                    (folder / path).write_text(text, "utf-8")
+                pins = folder / "pylock.toml"
                 ran = uv_program.run(
                     [*_EXPORT, *flags, f"--python={sys.executable}", f"--output-file={pins}"],
                     environment=self._environment(),
-                    folder=Path(scratch),
+                    folder=folder,
                 )
                 if ran.code:
                     raise locks.malformed("uv.lock", " ".join(without_credentials(ran.errors).split())[:300])
@@ -113,7 +141,7 @@ class UvResolver:
             raise storage_error(error, self.folder) from error
         return {key: locks.plain(value) for key, value in document.items()}
 
-    def _arguments(self, files: Sequence[str], pins: Path, *, interpreter: Interpreter, target: Target) -> list[str]:
+    def _arguments(self, pins: Path, *, interpreter: Interpreter, target: Target) -> list[str]:
         minor = max(known for known in _GLIBC if known <= max(target.glibc[1], _GLIBC[0]))
         platform = f"{selection.MACHINES[target.platform.architecture]}-manylinux_2_{minor}"
         flags = [
@@ -134,7 +162,7 @@ class UvResolver:
             flags.append("--offline")
         if not self.downloader.index.public and not self.downloader.index.indexes:
             flags.append("--no-index")
-        return ["pip", "compile", *flags, "--", *files]
+        return ["pip", "compile", *flags]
 
     def _environment(self) -> dict[str, str]:
         index = self.downloader.index

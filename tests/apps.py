@@ -49,6 +49,18 @@ class NoResolver:
         """Fail."""
         raise AssertionError(requirements)
 
+    def resolve_text(
+        self,
+        text: str,
+        *,
+        dependencies: bool,
+        interpreter: Interpreter,
+        target: Target,
+        previous: tuple[PinnedWheel, ...],
+    ) -> Mapping[str, Json]:
+        """Fail."""
+        raise AssertionError(text)
+
     def export_uv(
         self, files: Mapping[str, str], *, extras: Sequence[str], groups: Sequence[str]
     ) -> Mapping[str, Json]:

@@ -13,8 +13,6 @@ from tests import apps
 @pytest.mark.parametrize(
     ("file", "text", "place"),
     [
-        ("pyproject.toml", '[project]\ndependencies = ["flask"]\n', "pyproject.toml [project]"),
-        ("Pipfile", '[packages]\nflask = "*"\n', "Pipfile"),
         ("environment.yml", "", "environment.yml"),
         ("requirements/prod.txt", "flask\n", "requirements/prod.txt"),
         ("requirements-web.txt", "flask\n", "requirements-web.txt"),
@@ -33,7 +31,6 @@ def test_packages_named_elsewhere_are_ib305(tmp_path: Path, file: str, text: str
     [
         ("pyproject.toml", '[project]\nname = "x"\ndependencies = []\n[project.optional-dependencies]\ntest = ["x"]\n'),
         ("pyproject.toml", '[tool.poetry.dependencies]\npython = "^3.13"\n'),
-        ("Pipfile", '[packages]\n[dev-packages]\npytest = "*"\n'),
         ("requirements-dev.txt", "pytest\n"),
         ("requirements/test.txt", "pytest\n"),
         ("docs/requirements.txt", "sphinx\n"),
@@ -58,6 +55,9 @@ def test_an_empty_requirements_file_says_that_there_is_nothing_to_install(tmp_pa
         ("pylock.toml requirements.txt", {"manager": "pip"}, "pip"),
         ("uv.lock pylock.toml requirements.txt", {}, "uv"),
         ("poetry.lock requirements.txt", {}, "poetry"),
+        ("Pipfile requirements.txt", {}, "pipenv"),
+        ("Pipfile.lock pylock.toml", {}, "pipenv"),
+        ("pyproject.toml", {"manager": "pyproject"}, "pyproject"),
         ("poetry.lock uv.lock", {"manager": "poetry"}, "poetry"),
         ("poetry.lock uv.lock requirements.txt", {"requirements": "requirements.txt"}, "pip"),
         ("pylock.toml requirements.txt", {"requirements": "requirements.txt"}, "pip"),
@@ -101,3 +101,11 @@ def test_packages_that_only_poetry_can_resolve_need_its_lock_ib311(tmp_path: Pat
     with pytest.raises(UsageError, match=r"no poetry\.lock.*\[tool\.poetry\]") as caught:
         declared.find(apps.make(tmp_path, {"pyproject.toml": text}))
     assert caught.value.code == "IB311"
+
+
+@pytest.mark.parametrize("text", ['dependencies = ["flask"]', 'dynamic = ["dependencies"]'])
+def test_a_project_counts_where_nothing_else_names_its_packages(tmp_path: Path, text: str) -> None:
+    app = apps.make(tmp_path, {"pyproject.toml": f"[project]\n{text}\n"})
+    assert declared.find(app) == declared.Place("pyproject", "pyproject.toml [project]")
+    (tmp_path / "requirements.txt").touch()
+    assert declared.find(app) == declared.Place("pip", "requirements.txt")

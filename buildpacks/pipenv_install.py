@@ -1,0 +1,128 @@
+"""pipenv-install: the packages of Pipfile.lock, as `pipenv install --deploy` takes them, or of a Pipfile alone.
+
+The lock names versions and hashes, but no files: the index says which file has which hash.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from buildpacks import declared, environment, locks, project
+from buildpacks.api import App, Buildpack, BuildPlan, Fail, PinContext, Pins, Require, value_at
+from buildpacks.locks import Asked, normalised
+from layers.errors import BuildError
+
+_PIPFILE, _LOCK = "Pipfile", "Pipfile.lock"
+# Names in the lock of the two tables that Pipenv has always had.
+_LOCKED_AS = {"packages": "default", "dev-packages": "develop"}
+_NO_PACKAGES = ("source", "requires", "scripts", "pipfile", "pipenv")
+_NOT_RELEASED = ("git", "hg", "svn", "path", "file", "editable")
+# A Pipfile writes conditions also by key: `sys_platform = "== 'win32'"`.
+_VARIABLES = (
+    "implementation_name", "implementation_version", "os_name", "platform_machine", "platform_python_implementation",
+    "platform_release", "platform_system", "platform_version", "python_full_version", "python_version", "sys_platform",
+)  # fmt: skip
+
+
+def detect(app: App) -> BuildPlan | Fail:
+    """Fit if the packages come from a Pipfile or its lock."""
+    return declared.unless(app, "pipenv") or BuildPlan(
+        provides=("site-packages",), requires=(Require("cpython", build=True), Require("pipenv", build=True))
+    )
+
+
+def pin(context: PinContext) -> Pins:
+    """Choose the wheels of the versions that are locked; resolve the Pipfile where it has no lock.
+
+    Raises BuildError IB313 for a lock that was made from another Pipfile.
+    """
+    app = context.app
+    if not app.has(_LOCK):
+        pipfile = app.toml(_PIPFILE)
+        packages = _chosen(pipfile, _asked(app, _PIPFILE, (key for key in pipfile if key not in _NO_PACKAGES)))
+        return locks.resolved(context, _text(packages, context, _PIPFILE), file=_PIPFILE)
+    lock = app.json(_LOCK)
+    pipfile = app.toml(_PIPFILE) if app.has(_PIPFILE) else {}
+    if pipfile and value_at(lock, "_meta", "hash", "sha256") != _content_hash(pipfile, lock):
+        raise locks.stale(_LOCK, "the Pipfile has changed", "pipenv lock")
+    names = {value: key for key, value in _LOCKED_AS.items()}
+    tables = {names.get(key, key): value for key, value in lock.items() if key != "_meta"}
+    chosen = _asked(app, _LOCK, tables)
+    conditions = _chosen(pipfile, chosen)
+    packages = {name: _both(entry, conditions.get(name)) for name, entry in _chosen(tables, chosen).items()}
+    allowed = {name: hashes for name, entry in packages.items() if (hashes := frozenset(_hashes(entry)))}
+    return locks.resolved(context, _text(packages, context, _LOCK), file=_LOCK, allowed=allowed)
+
+
+def names(app: App) -> tuple[str, ...]:
+    """Return the normalised names of the packages that are always installed."""
+    document = {"packages": app.json(_LOCK).get("default")} if app.has(_LOCK) else app.toml(_PIPFILE)
+    return tuple(_chosen(document, Asked()))
+
+
+def _asked(app: App, file: str, categories: Iterator[str] | Mapping[str, object]) -> Asked:
+    return locks.asked(app, file, groups={"packages", *categories})
+
+
+def _chosen(document: Mapping[str, object], asked: Asked) -> dict[str, object]:
+    """Return the entries of the tables that are wanted, by project; the same project is the same version in all."""
+    found: dict[str, object] = {}
+    for table, entries in document.items():
+        if normalised(table) in {"packages", *asked.groups} and table not in _NO_PACKAGES:
+            found |= {normalised(name): entry for name, entry in entries.items()} if isinstance(entries, dict) else {}
+    return found
+
+
+def _both(locked: object, written: object) -> object:
+    """Add the conditions of the Pipfile: Pipenv leaves some of them out of its lock."""
+    if not isinstance(locked, dict):
+        return locked
+    return {**{key: value for key in _VARIABLES if (value := value_at(written, key))}, **locked}
+
+
+def _text(packages: Mapping[str, object], context: PinContext, file: str) -> str:
+    """Write the packages that the image wants as a requirement file."""
+    return "".join(line for name, entry in sorted(packages.items()) for line in _lines(name, entry, context, file))
+
+
+def _lines(name: str, entry: object, context: PinContext, file: str) -> Iterator[str]:
+    table = {"version": entry} if isinstance(entry, str) else entry
+    if not isinstance(table, dict):
+        raise locks.malformed(file, f"{name} has no version")
+    conditions = [f"{key} {table[key]}" for key in _VARIABLES if key in table]
+    conditions += [f"({table['markers']})"] if table.get("markers") else []
+    if not locks.holds(" and ".join(conditions), context, file=file):
+        return
+    if any(key in table for key in _NOT_RELEASED):
+        raise BuildError(
+            f"{name} is a folder or a repository, and only wheels can be installed yet",
+            hint="name a released version, or build a wheel of it and serve it with --find-links",
+            code="IB315",
+        )
+    extras = table.get("extras")
+    version = str(table.get("version", "*")).strip()
+    text = f"{name}[{','.join(map(str, extras))}]" if isinstance(extras, list) else name
+    (requirement,) = project.checked([text if version == "*" else text + version], file)
+    yield "".join([requirement, *(f" --hash={value}" for value in _hashes(table)), "\n"])
+
+
+def _hashes(entry: object) -> list[str]:
+    hashes = value_at(entry, "hashes")
+    return [str(value) for value in hashes if str(value).startswith("sha256:")] if isinstance(hashes, list) else []
+
+
+def _content_hash(pipfile: Mapping[str, object], lock: Mapping[str, object]) -> str:
+    """Return the hash of what Pipenv hashes (plette.Pipfile.get_hash).
+
+    A Pipfile without sources has Pipenv's own, which the lock repeats.
+    """
+    sources = pipfile.get("source", value_at(lock, "_meta", "sources"))
+    hashed: dict[str, object] = {
+        "_meta": {"sources": sources, "requires": pipfile.get("requires", {})},
+        "default": pipfile.get("packages", {}),
+        "develop": pipfile.get("dev-packages", {}),
+    }
+    known = (*_NO_PACKAGES, *_LOCKED_AS, "default", "develop")
+    hashed |= {key: value for key, value in pipfile.items() if key not in known}
+    return locks.json_hash(hashed, file=_PIPFILE, compact=True)
+
+
+BUILDPACK = Buildpack("pipenv-install", detect, pin, environment.build, names)
