@@ -25,7 +25,7 @@ _POSITIONALS: Mapping[str, tuple[str, str | None, str]] = {
     "copy": ("IMAGE", None, _IMAGE),
     "cache": ("ACTION", "?", "info (the default), prune or verify"),
     "explain": ("CODE", "?", "code of an error; without it, all codes are listed"),
-    "schema": ("NAME", "?", "configuration (the default) or report"),
+    "schema": ("NAME", "?", "configuration (the default), plan or report"),
     "completion": ("SHELL", None, "bash, zsh or fish"),
 }
 # What comes after the first argument: one, several, or perhaps one.

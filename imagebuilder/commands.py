@@ -28,7 +28,6 @@ if TYPE_CHECKING:  # `explain` does not pay for what it does not use
 
 _SIZE = re.compile(r"(\d{1,12})\s*(B|kB|MB|GB|)")
 _UNITS = {"": 1, "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9}
-_ROWS = 30  # of a list that `plan` shows
 
 
 def build(chosen: Chosen, console: Console) -> int:
@@ -60,7 +59,8 @@ def plan(chosen: Chosen, console: Console) -> int:
     configuration = config.load(chosen)
     from buildpacks.order import ORDER
     from imagebuilder import build as pipeline
-    from imagebuilder import ignore, launch, lock, pin, report
+    from imagebuilder import ignore, launch, lock, pin
+    from imagebuilder.reports import plan as report
     from imagebuilder.resolve import resolve
 
     request = configuration.request
@@ -68,7 +68,7 @@ def plan(chosen: Chosen, console: Console) -> int:
     pins = lock.read(request.source).get(str(request.platform))
     stale = pin.stale(found, request, pins)
     results = pipeline.preview(request, found) if stale or not pins else pipeline.run_buildpacks(request, found, pins)
-    document = report.plan(
+    document = report.document(
         found,
         settings=configuration.values,
         files=configuration.files,
@@ -77,7 +77,7 @@ def plan(chosen: Chosen, console: Console) -> int:
         left_out=ignore.left_out(request.source, configuration.ignored),
     )
     _warn(console, configuration)
-    _result(console, document, report.lines(document, most=_ROWS))
+    _result(console, document, report.lines(found, document))
     return 0
 
 
@@ -237,17 +237,16 @@ def explain(chosen: Chosen, console: Console) -> int:
 
 
 def schema(chosen: Chosen, console: Console) -> int:
-    """Print the schema of the configuration, or of the documents of check, diff and audit."""
+    """Print the schema of the configuration, of the plan, or of the documents of check, diff and audit."""
     from imagebuilder import schema as configuration
+    from imagebuilder.reports import plan_schema
     from imagebuilder.reports import schema as report
 
-    match chosen.argument or "configuration":
-        case "configuration":
-            console.result_json(configuration.schema())
-        case "report":
-            console.result_json(report.schema())
-        case name:
-            raise arguments.unknown_word("schema", name, ("configuration", "report"), " schema")
+    schemas = {"configuration": configuration.schema, "plan": plan_schema.schema, "report": report.schema}
+    name = chosen.argument or "configuration"
+    if name not in schemas:
+        raise arguments.unknown_word("schema", name, tuple(schemas), " schema")
+    console.result_json(schemas[name]())
     return 0
 
 

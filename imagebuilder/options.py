@@ -20,7 +20,7 @@ COMMANDS = {
     "copy": "copy an image between registries, layouts and archives",
     "cache": "show, prune or verify the cache",
     "explain": "explain an error by its code, for example IB102",
-    "schema": "print the JSON schema of the configuration or of reports",
+    "schema": "print the JSON schema of the configuration, plan or reports",
     "completion": "print the completion script of a shell",
 }
 

@@ -3,51 +3,14 @@
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
-from buildpacks.api import Process, Require, Setting
 from imagebuilder import documents, text
 from imagebuilder.cache import Usage
-from imagebuilder.ignore import LeftOut
 from imagebuilder.outcome import BuildOutcome
-from imagebuilder.resolve import Plan
 from layers.canonical import Json
 from layers.descriptor import Descriptor
 from layers.entry import Kind
 from layers.layer import Layer
 from layers.tarball import Member
-
-
-def plan(
-    found: Plan,
-    *,
-    settings: Mapping[str, Setting],
-    files: tuple[str, ...],
-    lock: tuple[str, ...],
-    processes: tuple[Process, ...],
-    left_out: tuple[LeftOut, ...],
-) -> dict[str, Json]:
-    """Describe what would be built and why; `lock` says why the lock does not fit, empty if it does."""
-    return {
-        "schema": 1,
-        "buildpacks": [
-            {"id": step.buildpack.id, "requires": tuple(dict.fromkeys(map(_require, step.requires)))}
-            for step in found.steps
-        ],
-        "passed_over": [{"group": group.group, "reasons": group.reasons} for group in found.passed_over],
-        "settings": [
-            {"key": key, "value": setting.value, "origin": setting.origin} for key, setting in settings.items()
-        ],
-        "configuration_files": files,
-        "lock": {"fits": not lock, "reasons": lock},
-        "processes": [
-            {"type": each.type, "command": each.command, "origin": each.origin, "default": each.default}
-            for each in processes
-        ],
-        "left_out": [{"path": each.path, "pattern": each.pattern, "origin": each.origin} for each in left_out],
-    }
-
-
-def _require(require: Require) -> str:
-    return f"{require.name} {require.version} ({require.version_source})" if require.version else require.name
 
 
 def layer(found: Layer) -> dict[str, Json]:

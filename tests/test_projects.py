@@ -42,8 +42,12 @@ def test_the_plan_is_as_expected(name: str, tmp_path: Path) -> None:
     assert planned.returncode == 0, planned.stderr
     plan = json.loads(planned.stdout)
     assert [buildpack["id"] for buildpack in plan["buildpacks"]] == wanted["buildpacks"]
-    requires = [require for buildpack in plan["buildpacks"] for require in buildpack["requires"] if " " in require]
-    assert requires == wanted.get("requires", [])
+    versions = [
+        f"{each['name']} {each['version']} ({each['version_source']})"
+        for each in plan["requirements"]
+        if each["version"]
+    ]
+    assert versions == wanted.get("requires", [])
     processes = {process["type"]: process for process in plan["processes"]}
     assert {
         type_: {key: process[key] for key in ("command", "origin")} for type_, process in processes.items()

@@ -37,7 +37,7 @@ def test_there_is_a_command_for_each_name() -> None:
 def test_plan_shows_what_decides_and_writes_nothing(app: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["plan", str(app), "--python", "3.13"]) == 0
     out, err = capsys.readouterr()
-    assert "cpython 3.13 (--python)" in out
+    assert "version 3.13, says --python" in out
     assert "there are no pins for linux/amd64" in out
     assert ".env" in out
     assert err == ""

@@ -155,13 +155,54 @@ def test_detect_runs_once_for_all_groups_and_not_for_groups_behind_the_one_that_
     assert calls == ["shared", "a"]
 
 
-def test_groups_that_were_passed_over_are_named_with_reasons() -> None:
+def considered(*groups: tuple[Element, ...]) -> list[tuple[str, list[str]]]:
+    return [(each.state, list(map(str, each.reasons))) for each in resolve(groups, NOWHERE).groups]
+
+
+def test_every_group_is_named_with_what_came_of_it() -> None:
     first = group(("a", Fail("no a")), ("b", Fail("no b"), OPTIONAL), ("c", Fail("no c")))
     second = group(("d", plan("x")))
-    found = resolve((first, second, group(("e", plan()))), NOWHERE)
-    assert [(each.group, each.reasons) for each in found.passed_over] == [
-        (("a", "b", "c"), ("a: no a", "c: no c")),
-        (("d",), ("what its buildpacks provide is not what they require",)),
+    third = group(("e", plan()), ("b", Fail("no b"), OPTIONAL))
+    assert considered(first, second, third, first) == [
+        ("passed over", ["a: no a", "c: no c"]),
+        ("passed over", ["d: it provides x, which none after it requires"]),
+        ("chosen", ["b: no b"]),
+        ("not tried", []),
+    ]
+    assert resolve((first, third), NOWHERE).groups[0].group == ("a", "b", "c")
+
+
+def test_a_group_without_a_buildpack_that_fits_is_explained() -> None:
+    nobody = group(("a", Fail("no a"), OPTIONAL), ("b", plan("", "x"), OPTIONAL))
+    assert considered(nobody, group(("e", plan())))[0] == (
+        "passed over",
+        ["a: no a", "b: it requires x, which none before it provides"],
+    )
+
+
+def test_the_alternative_that_comes_nearest_is_explained() -> None:
+    far_and_near = plan("", "x y z", plan("", "x"))
+    assert considered(group(("a", far_and_near)), group(("e", plan())))[0][1] == [
+        "a: it requires x, which none before it provides"
+    ]
+
+
+def test_an_optional_buildpack_that_went_with_another_is_explained() -> None:
+    chain = group(("a", plan("x", "w"), OPTIONAL), ("b", plan("", "x"), OPTIONAL), ("c", plan()))
+    assert considered(chain) == [
+        (
+            "chosen",
+            ["a: it requires w, which none before it provides", "a: it provides x, which none after it requires",
+             "b: it requires x, which none before it provides"],
+        )
+    ]  # fmt: skip
+
+
+def test_each_need_names_who_has_it_and_who_meets_it() -> None:
+    order = (group(("a", plan("x", "x")), ("b", plan("x", "")), ("c", plan("", "x"))),)
+    assert [(each.require.name, each.required_by, each.provided_by) for each in resolve(order, NOWHERE).needs] == [
+        ("x", "a", "a"),
+        ("x", "c", "a"),
     ]
 
 
@@ -236,13 +277,64 @@ elements = st.tuples(answers, st.booleans())
 orders = st.lists(st.lists(elements, min_size=1, max_size=5), min_size=1, max_size=3)
 
 
-@settings(max_examples=400, deadline=None)
-@given(orders)
-def test_any_order_resolves_as_the_lifecycle_does(drawn: list[list[tuple[BuildPlan | Fail, bool]]]) -> None:
-    order = tuple(
+# And once more without any algorithm: of all subsets of a group, the largest in which everything is in order.
+
+
+def in_order(trial: Trial) -> bool:
+    return all(
+        all(any(r.name in p.provides for _, p, _ in trial[: place + 1]) for r in answer.requires)
+        and all(any(name == r.name for _, p, _ in trial[place:] for r in p.requires) for name in answer.provides)
+        for place, (_, answer, _) in enumerate(trial)
+    )
+
+
+def brute_force(order: Order) -> list[str]:
+    for elements in order:
+        answers = [element.buildpack.detect(NOWHERE) for element in elements]
+        if any(isinstance(a, Fail) and not e.optional for a, e in zip(answers, elements, strict=True)):
+            continue
+        offers = []
+        for index, (answer, element) in enumerate(zip(answers, elements, strict=True)):
+            if isinstance(answer, BuildPlan):
+                plans = [answer, *answer.alternatives]
+                offers.append([(index, p, element.optional and n == len(plans) - 1) for n, p in enumerate(plans)])
+        for trial in itertools.product(*offers):
+            needed = {item[0] for item in trial if not item[2]}
+            for size in range(len(trial), 0, -1):
+                for subset in itertools.combinations(trial, size):
+                    if needed <= {item[0] for item in subset} and in_order(list(subset)):
+                        return [elements[index].buildpack.id for index, _, _ in subset]
+    return []
+
+
+def ordered(drawn: list[list[tuple[BuildPlan | Fail, bool]]]) -> Order:
+    return tuple(
         tuple(
             Element(buildpack(f"{number}.{index}", answer), optional) for index, (answer, optional) in enumerate(listed)
         )
         for number, listed in enumerate(drawn)
     )
-    assert chosen(order) == lifecycle(order)
+
+
+@settings(max_examples=400, deadline=None)
+@given(orders)
+def test_any_order_resolves_as_the_lifecycle_does(drawn: list[list[tuple[BuildPlan | Fail, bool]]]) -> None:
+    order = ordered(drawn)
+    assert chosen(order) == lifecycle(order) == brute_force(order)
+
+
+@settings(max_examples=200, deadline=None)
+@given(orders)
+def test_any_group_that_is_not_chosen_has_a_reason(drawn: list[list[tuple[BuildPlan | Fail, bool]]]) -> None:
+    last = ((Element(buildpack("last", plan())),),)
+    found = resolve((*ordered(drawn), *last), NOWHERE)
+    taken = {step.buildpack.id for step in found.steps}
+    for each in found.groups:
+        explained = {reason.buildpack for reason in each.reasons}
+        if each.state == "chosen":
+            assert explained == set(each.group) - taken
+        elif each.state == "passed over":
+            assert explained
+            assert explained <= set(each.group)
+    assert {need.required_by for need in found.needs} | {need.provided_by for need in found.needs} <= taken
+    assert sum(len(step.requires) for step in found.steps) == len(found.needs)

@@ -1,0 +1,68 @@
+"""The JSON schema of the document that `plan --json` prints."""
+
+from typing import get_args, get_type_hints
+
+from imagebuilder.reports import shapes
+from imagebuilder.reports.plan import SCHEMA
+from imagebuilder.reports.shapes import FLAG, TEXTS, Shape
+from imagebuilder.resolve import Considered
+
+
+def schema() -> Shape:
+    """Return the schema (JSON Schema, draft 2020-12)."""
+    return {
+        "$schema": shapes.DRAFT,
+        "title": "plan of imagebuilder",
+        **shapes.record(
+            {
+                "schema": {"const": SCHEMA},
+                "buildpacks": shapes.said(shapes.listed(_BUILDPACK), "those that take part, in their order"),
+                "requirements": shapes.said(shapes.listed(_REQUIREMENT), "what they need of each other"),
+                "groups": shapes.said(shapes.listed(_GROUP), "all groups of the order; the first that fits is chosen"),
+                "settings": shapes.listed(
+                    shapes.record(shapes.texts(key="of the configuration", value="", origin="who says so"))
+                ),
+                "configuration_files": TEXTS,
+                "lock": shapes.record({"fits": FLAG, "reasons": shapes.said(TEXTS, "why it does not fit")}),
+                "processes": shapes.listed(_PROCESS),
+                "left_out": shapes.listed(
+                    shapes.record(
+                        shapes.texts(path="in the application", pattern="that matches", origin="of the pattern")
+                    )
+                ),
+            }
+        ),
+    }
+
+
+_BUILDPACK = shapes.record(shapes.texts(id=""))
+_REQUIREMENT = shapes.record(
+    {
+        **shapes.texts(
+            name="what is needed",
+            version="condition on its version; empty for any",
+            version_source="where that version stands",
+            required_by="id of a buildpack",
+            provided_by="id of the first buildpack that provides it",
+        ),
+        "build": shapes.said(FLAG, "needed while the image is built"),
+        "launch": shapes.said(FLAG, "needed in the image"),
+    }
+)
+_GROUP = shapes.record(
+    {
+        "buildpacks": TEXTS,
+        "state": {"enum": get_args(get_type_hints(Considered)["state"])},
+        "reasons": shapes.said(
+            shapes.listed(shapes.record(shapes.texts(buildpack="", reason=""))),
+            "why it was passed over; of the chosen one, why optional buildpacks are left out",
+        ),
+    }
+)
+_PROCESS = shapes.record(
+    {
+        **shapes.texts(type="", origin="who decided"),
+        "command": TEXTS,
+        "default": shapes.said(FLAG, "the image starts it"),
+    }
+)
