@@ -7,6 +7,7 @@ application as people build it: a virtual environment, a Debian package, an acco
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +74,7 @@ def write_context(folder: Path) -> None:
     hello = debs.file("./usr/bin/hello", b"#!/bin/sh\necho hello\n", mode=0o755)
     (folder / "hello.deb").write_bytes(debs.package("hello", *map(debs.folder, names), hello).content)
     options = ("--quiet", "--only-binary=:all:", f"--python-version={PYTHON}", f"--dest={folder / 'wheels'}")
-    run("python3", "-m", "pip", "download", *options, *REQUIREMENTS)
+    run(sys.executable, "-m", "pip", "download", *options, *REQUIREMENTS)
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,9 @@ class Docker:
 
     def commit(self, tag: str, source: str) -> None:
         """Change a container by hand and make it an image."""
-        container = self("create", "--user=root", "--network=none", source, "sh", "-c", "date > /app/patched").strip()
+        container = self(
+            "create", "--user=root", "--network=none", source, "sh", "-c", "date +%FT%T.%N > /app/patched"
+        ).strip()
         self("start", "--attach", container)
         self("commit", container, tag)
         self("rm", container)

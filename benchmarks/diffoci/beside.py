@@ -15,17 +15,21 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
+from imagebuilder import cli  # noqa: E402
+from imagebuilder.check import command as checking  # noqa: E402
+from imagebuilder.check import rebuild  # noqa: E402
+from imagebuilder.check.places import Place  # noqa: E402
 from tests import engine, faults, foreign, world  # noqa: E402
 from tests.faults.crafted import PAIRS  # noqa: E402
 from tests.foreign import Buildah, Docker  # noqa: E402
-
-OTHERWISE = {"TZ": "<+14>-14", "LC_ALL": "C", "PYTHONHASHSEED": "7", "HOME": "/tmp", "CI": "true"}
 
 
 @dataclass(frozen=True)
@@ -51,10 +55,9 @@ def main() -> None:
     program = Path(sys.argv[1]).absolute()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for pair in real_pairs(folder):
-            print(summary(pair, program), flush=True)
         injected = faulty_pair(folder)
-        print(summary(injected, program))
+        for pair in (*real_pairs(folder), injected):
+            print(summary(pair, program), flush=True)
         print(of_faults(injected, program))
         print(of_crafted(folder, program))
 
@@ -109,24 +112,30 @@ def saved(docker: Docker, tag: str, folder: Path) -> Path:
 
 
 def faulty_pair(folder: Path) -> Pair:
-    """Build the application with all faults, as it is and under other conditions."""
+    """Take the first two images that a check of the application with all faults compares."""
     place = folder / "faults"
     place.mkdir()
-    layouts = []
+    keep = rebuild.Rebuilder._keep  # noqa: SLF001 images of a check are not kept otherwise
+
+    def copied(self: rebuild.Rebuilder, built: Place) -> Path:
+        image = keep(self, built)
+        shutil.copytree(image, place / f"image-{self._made}")
+        if self._made > 1:
+            raise KeyboardInterrupt
+        return image
+
+    rebuild.Rebuilder._keep = copied  # noqa: SLF001
+    program = (sys.executable, "-P", str(faults.BUILDER), "files,bytecode")
     with world.running(place) as around:
-        for name, conditions, ahead in (("plain", {"TZ": "UTC"}, "+0d"), ("other/wise", OTHERWISE, "+40d")):
-            app = place / name / "app"
-            shutil.copytree(faults.APP, app)
-            faked = {"LD_PRELOAD": str(foreign.FAKETIME), "FAKETIME": ahead, "FAKETIME_DISABLE_SHM": "1"}
-            environment = {**around.environment, **conditions, **faked, "PYTHON": sys.executable}
-            subprocess.run(["sh", "steps/prepare.sh"], cwd=app, env=environment, check=True)
-            subprocess.run(["sh", "steps/native.sh"], cwd=app, env=environment, check=True)
-            layouts.append(place / name.replace("/", "-"))
-            command = [sys.executable, str(faults.BUILDER), "files,bytecode", "build", str(app), "--no-cache"]
-            if name == "plain":
-                subprocess.run([sys.executable, "-m", "imagebuilder", "lock", str(app)], env=environment, check=True)
-            subprocess.run([*command, "-o", f"oci:{layouts[-1]}"], env=environment, check=True, capture_output=True)
-    return Pair("an application with faults", *layouts)
+        shutil.copytree(faults.APP, place / "app")
+        before = dict(os.environ)
+        os.environ.update(around.environment, TZ="UTC", LC_ALL="C.UTF-8", PYTHON=sys.executable)
+        command = ["check", str(place / "app"), "--prepare", "sh steps/prepare.sh && sh steps/native.sh"]
+        with suppress(KeyboardInterrupt):
+            cli.run(command, commands={"check": partial(checking.check, program=program)})
+        os.environ.clear()
+        os.environ.update(before)
+    return Pair("an application with faults", place / "image-1", place / "image-2")
 
 
 def summary(pair: Pair, program: Path) -> str:
@@ -149,7 +158,8 @@ def of_faults(pair: Pair, program: Path) -> str:
     for fault in (*faults.STEPS, *faults.NATIVE, *faults.MISTAKES["files"]):
         ours = {one["cause"] for one in document["differences"] if one["path"].split("!/")[0] == fault.path}
         said = [said_of(fault.path, lines) for lines in answers]
-        rows.append(f"| {fault.cause} | `{fault.path}` | {', '.join(sorted(ours))} | {said[0]} | {said[1]} |")
+        checked = f"{fault.cause}, {fault.blamed}"
+        rows.append(f"| `{fault.path}` | {checked} | {', '.join(sorted(ours)) or '-'} | {said[0]} | {said[1]} |")
     return "\n".join(rows)
 
 
@@ -175,7 +185,7 @@ def of_crafted(folder: Path, program: Path) -> str:
         _, document = imagebuilder(layouts)
         causes = ", ".join(sorted({one["cause"] for one in document["differences"] if not one["follows"]}))
         said = [diffoci(layouts, program, semantic=semantic) for semantic in (False, True)]
-        shown = ["<br>".join(line[:90] for line in answer.lines[:3]) or "nothing" for answer in said]
+        shown = ["; ".join(" ".join(line.split())[:60] for line in answer.lines) or "nothing" for answer in said]
         rows.append(f"| {pair.cause} | {causes} | {shown[0]} | {shown[1]} |")
     return "\n".join(rows)
 
@@ -185,7 +195,8 @@ def imagebuilder(pair: Pair) -> tuple[Answer, dict]:
     command = [sys.executable, "-m", "imagebuilder", "diff", f"oci:{pair.left}", f"oci:{pair.right}"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     document = subprocess.run([*command, "--json"], env=environment, capture_output=True, check=False).stdout
-    return ran(command, environment), json.loads(document)
+    answer = ran(command, environment)
+    return answer, json.loads(document)
 
 
 def diffoci(pair: Pair, program: Path, *, semantic: bool) -> Answer:
