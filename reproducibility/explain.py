@@ -73,10 +73,13 @@ def explain(path: str, left: Content, right: Content, *, known: Known, views: bo
 def refine(difference: Difference, blamed: tuple[str, ...]) -> Difference:
     """Return the difference with the variations to blame, and with the cause they give away if its content did not.
 
-    Variations joined by ` + ` brought it about together.
+    Variations joined by ` + ` brought it about together. A cause that one of them stands for is kept: `zone` does not
+    make a zone of a time that `clock` changes as well.
     """
     for name in " + ".join(blamed).split(" + "):
         cause, less_precise = _BLAMED.get(name, ("", frozenset[str]()))
+        if cause == difference.cause:
+            break
         if cause and difference.cause in _GENERIC | less_precise:
             return replace(difference, cause=cause, blamed=blamed)
     return replace(difference, blamed=blamed)
