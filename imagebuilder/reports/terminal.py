@@ -1,5 +1,6 @@
 """The report on a terminal: the verdict first, then where, why and what to do, no wider than the terminal is."""
 
+import os.path
 import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ if TYPE_CHECKING:  # a diff does not pay for the check
 
 _MOST = 40  # rows of a table
 _MANY = 20  # layers, from which on those that are equal are left out
-_VALUE = 20  # columns of a value in the table of differences, which needs room for paths
+_VALUE = 20  # columns that a value in the table of differences has at least; paths need room, too
+_BEFORE = 8  # characters that are shown before the first one that differs
 _PATH = 20  # columns that a path has at least
 _MARKS = {"same": "=", "compression": "~", "changed": "≠", "only left": "-", "only right": "+"}
 _STYLES = {"=": "green", "~": "yellow", "≠": "red", "-": "red", "+": "red"}
@@ -131,7 +133,8 @@ def _causes(causes: tuple[FoundCause, ...], terminal: Terminal) -> Iterator[str]
 def _differences(found: Findings, terminal: Terminal) -> Iterator[str]:
     own = [one for one in found.comparison.everything if not one.follows]
     shown = own[:_MOST]
-    changes = [_change(one.left, one.right, _VALUE) or text.clip(text.printable(one.note), _VALUE) for one in shown]
+    width = max(terminal.width // 4, _VALUE)
+    changes = [_change(one.left, one.right, width) or text.clip(text.printable(one.note), width) for one in shown]
     room = terminal.width - 6 - max(len(one.cause) for one in shown) - max(map(text.columns, changes))
     paths = [_end(_place(one), max(room, _PATH)) for one in shown]
     rows = [(one.cause, path, change) for one, path, change in zip(shown, paths, changes, strict=True)]
@@ -154,12 +157,17 @@ def _end(path: str, width: int) -> str:
 
 
 def _change(left: str, right: str, width: int) -> str:
+    """Show two values side by side, from where they differ if that would be cut off."""
+    left, right = text.printable(left), text.printable(right)  # before a cut could hide what has to be escaped
     if left == right:
         return _value(left, width)
+    same = len(os.path.commonprefix((left, right)))
+    if same > width - _BEFORE and max(len(left), len(right)) > width:
+        left, right = (f"…{value[same - _BEFORE :]}" for value in (left, right))
     return f"{_value(left, width) or '(none)'} → {_value(right, width) or '(none)'}"
 
 
 def _value(value: str, width: int) -> str:
     if value.startswith("sha256:"):
-        return text.printable(value[:19])
-    return text.clip(text.printable(value), width)
+        return value[:19]
+    return text.clip(value, width)

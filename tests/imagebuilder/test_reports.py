@@ -140,6 +140,18 @@ def test_a_cause_comes_with_what_is_responsible_for_it() -> None:
     assert "     filesystem  there is no other writable file system" in lines
 
 
+def test_values_that_begin_alike_are_shown_from_where_they_differ() -> None:
+    folder = "/dev/shm/imagebuilder/14895-3"
+    found = comparisons.differing(
+        Difference("file", "a", "content", f"{folder}/source/app", f"{folder}/elsewhere/app", "build-path"),
+        Difference("file", "b", "content", f"https://me:{'x' * 40}1@host", f"https://me:{'x' * 40}2@host", "source"),
+    )
+    assert shown(found)[-2:] == [
+        "  build-path  a  …14895-3/source/app → …14895-3/elsewhere/…",
+        "  source      b  https://***@host",
+    ]
+
+
 def test_an_audit_says_which_input_differs() -> None:
     lines = shown(comparisons.audit(None))
     assert lines[0] == "differs: it could not be built again"
