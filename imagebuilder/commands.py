@@ -17,7 +17,7 @@ from imagebuilder.display import json_line
 from imagebuilder.outcome import BuildOutcome, Pushed
 from imagebuilder.progress import Progress
 from imagebuilder.request import BuildRequest
-from layers.blobs import write_file
+from layers.blobs import require_replaceable, write_file
 from layers.canonical import Json
 from layers.digest import Digest
 from layers.errors import UsageError
@@ -105,6 +105,7 @@ def check(chosen: Chosen, console: Console) -> int:
     """Build twice under other conditions; exit code 1 if the images differ."""
     from imagebuilder.check import command
 
+    _require_reports(chosen)
     return command.check(chosen, console)
 
 
@@ -112,6 +113,7 @@ def diff(chosen: Chosen, console: Console) -> int:
     """Compare two images; exit code 1 if they differ."""
     from imagebuilder import diffing
 
+    _require_reports(chosen)
     return diffing.diff(chosen, console)
 
 
@@ -119,7 +121,15 @@ def audit(chosen: Chosen, console: Console) -> int:
     """Rebuild a published image from its source; exit code 1 if it comes out otherwise."""
     from imagebuilder import auditing
 
+    _require_reports(chosen)
     return auditing.audit(chosen, console)
+
+
+def _require_reports(chosen: Chosen) -> None:
+    """Refuse reports that cannot be written, before the minutes that it takes to have something to report."""
+    for path in map(chosen.values.text, ("html", "junit")):
+        if path:
+            require_replaceable(Path(path))
 
 
 def inspect(chosen: Chosen, console: Console) -> int:
@@ -127,6 +137,7 @@ def inspect(chosen: Chosen, console: Console) -> int:
     if chosen.values.text("html"):
         from imagebuilder import inspecting
 
+        _require_reports(chosen)
         return inspecting.inspect(chosen, console)
     from imagebuilder import image, reference, remote, report
 

@@ -145,6 +145,15 @@ def write_file(path: Path, content: bytes) -> None:
         file.write(content)
 
 
+def require_replaceable(path: Path) -> None:
+    """Raise now what `replaced` would raise after the work whose outcome is to be written there: StorageError IB601."""
+    with _reported(path):
+        _refuse_devices(path)
+        partial, file = _create_partial(Path(os.path.realpath(path)).parent)
+        file.close()
+        partial.unlink()
+
+
 @contextmanager
 def replaced(path: Path) -> Iterator[BinaryIO]:
     """Replace a file durably by what is written in the block; an error in it leaves the old file as it was.
@@ -237,6 +246,6 @@ def storage_error(error: OSError, place: Path) -> StorageError:
     shown = place if not name or Path(name).name.startswith(PARTIAL) else name
     return StorageError(
         f"cannot use {shown}: {reason}",
-        hint=f"{remedy}, or choose another place with --cache-dir or --output",
+        hint=f"{remedy}, or choose another place with the flag for it, as --cache-dir or --output",
         code="IB601",
     )

@@ -1,6 +1,5 @@
 """The report on a terminal: the verdict first, then where, why and what to do, no wider than the terminal is."""
 
-import os.path
 import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -161,7 +160,8 @@ def _change(left: str, right: str, width: int) -> str:
     left, right = text.printable(left), text.printable(right)  # before a cut could hide what has to be escaped
     if left == right:
         return _value(left, width)
-    same = len(os.path.commonprefix((left, right)))
+    pairs = enumerate(zip(left, right, strict=False))
+    same = next((place for place, (here, there) in pairs if here != there), min(len(left), len(right)))
     if same > width - _BEFORE and max(len(left), len(right)) > width:
         left, right = (f"…{value[same - _BEFORE :]}" for value in (left, right))
     return f"{_value(left, width) or '(none)'} → {_value(right, width) or '(none)'}"

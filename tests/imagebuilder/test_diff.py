@@ -125,3 +125,14 @@ def test_what_is_not_there_is_told(
         assert cli.run(["diff", place, name.format(registry=registry.address)]) == exit_code
     out, err = capsys.readouterr()
     assert (out, f"error[{code}]" in err) == ("", True), err
+
+
+@pytest.mark.parametrize("command", ["check", "diff", "audit", "inspect"])
+@pytest.mark.parametrize("place", ["missing/page.html", "."])
+def test_reports_that_cannot_be_written_are_refused_before_the_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, place: str
+) -> None:
+    names = {"check": ["nowhere"], "diff": ["oci:no", "oci:none"]}.get(command, ["oci:no"])
+    assert cli.run([command, *names, "--html", str(tmp_path / place)]) == 7
+    assert "error[IB601]" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
