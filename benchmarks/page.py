@@ -1,6 +1,6 @@
 """Measures the page of many differences: written, its size, opened in Chromium until its rows can be used, filtered.
 
-    python benchmarks/page.py [DIFFERENCES]
+python benchmarks/page.py [DIFFERENCES]
 """
 
 import sys
