@@ -17,15 +17,17 @@ FILES = {
     "pipenv": ("Pipfile.lock", "Pipfile"),
     "uv": ("uv.lock",),
     "poetry": ("poetry.lock",),
+    "pdm": ("pdm.lock",),
     "pylock": ("pylock.toml",),
     "pip": ("requirements.txt",),
     "pyproject": ("pyproject.toml",),
 }
-_EXCLUSIVE = ("pipenv", "uv", "poetry")
+_EXCLUSIVE = ("pipenv", "uv", "poetry", "pdm")
 _MAKE = {
     "pipenv": "run `pipenv lock`",
     "uv": "run `uv lock`",
     "poetry": "run `poetry lock`",
+    "pdm": "run `pdm lock`",
     "pylock": "run `uv export -o pylock.toml` or `pip lock`",
     "pip": "write requirements.txt",
     "pyproject": "write pyproject.toml",

@@ -2,6 +2,7 @@
 
 from buildpacks import (
     cpython,
+    pdm_install,
     pip,
     pip_install,
     pipenv,
@@ -28,6 +29,7 @@ ORDER: Order = (
     _group(pip.BUILDPACK, pipenv.BUILDPACK, pipenv_install.BUILDPACK),
     _group(uv.BUILDPACK, uv_install.BUILDPACK),
     _group(pip.BUILDPACK, poetry.BUILDPACK, poetry_install.BUILDPACK),
+    _group(pdm_install.BUILDPACK),
     _group(pylock.BUILDPACK),
     _group(pip.BUILDPACK, pip_install.BUILDPACK),
     _group(pip.BUILDPACK, pyproject.BUILDPACK),

@@ -23,6 +23,7 @@ _SIGNS = (
     "Pipfile.lock",
     "poetry.lock",
     "uv.lock",
+    "pdm.lock",
     "pylock.toml",
     "environment.yml",
     "package-list.txt",

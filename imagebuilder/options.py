@@ -57,7 +57,7 @@ class Option:
 PLATFORMS = ("linux/amd64", "linux/arm64")
 COMPRESSIONS = ("gzip", "zstd", "none")
 PROGRESS = ("auto", "tty", "plain", "jsonl", "none")
-MANAGERS = ("pip", "pipenv", "uv", "poetry", "pylock", "pyproject")
+MANAGERS = ("pip", "pipenv", "uv", "poetry", "pdm", "pylock", "pyproject")
 COLOURS = ("auto", "always", "never")
 _BUILD = ("build",)
 _DECIDE = ("build", "plan", "lock", "check", "audit")

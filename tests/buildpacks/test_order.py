@@ -29,6 +29,7 @@ def test_every_buildpack_of_the_folder_is_in_the_order() -> None:
         ("pyproject.toml", "cpython python-start"),
         ("pyproject.toml uv.lock requirements.txt", "cpython uv uv-install python-start"),
         ("Pipfile", "cpython pip pipenv pipenv-install python-start"),
+        ("pyproject.toml pdm.lock", "cpython pdm-install python-start"),
         ("pyproject.toml poetry.lock", "cpython pip poetry poetry-install python-start"),
         ("pylock.toml requirements.txt Procfile", "cpython pylock python-start procfile"),
         ("shop/__main__.py", "cpython python-start"),
