@@ -54,7 +54,10 @@ _TABLE: dict[Group, dict[str, tuple[str, str]]] = {
         "log": ("log of a build step", "delete logs in the step that writes them"),
         "cache-file": ("file that a tool left behind", "delete it in the step that writes it, or mount a cache there"),
         "account-date": ("day on which an account was changed", "set the third field of etc/shadow (chage -d 0 NAME)"),
-        "installer": ("note on how a package was installed", "leave it out (UV_NO_INSTALLER_METADATA=1)"),
+        "installer": (
+            "note on how a package was installed",
+            "delete it after installing (uv: UV_NO_INSTALLER_METADATA=1)",
+        ),
         "shebang": ("interpreter in the first line of a script", "install to the path where it will run"),
         "record": ("RECORD, which lists the hashes of a package", "goes away with the files that it lists"),
         "unknown": ("not explained", "look at the bytes with --html, and at the step that writes them"),

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from reproducibility import blame
 from reproducibility.blame import Loci
@@ -66,20 +66,24 @@ def check(
         comparison = _compared(compare, made)
         if not comparison.same:
             trials = _Trials(build, compare, made, number, {frozenset(variations): _loci(comparison)})
-            return _blamed(comparison, trials.causes(tuple(variations)), tuple(made), not_varied)
+            causes = trials.causes(tuple(variations))
+            return _blamed(trials.told_by_chance(comparison), causes, tuple(made), not_varied)
         if number >= builds - 1:
             return Verdict(tuple(made), comparison, {}, not_varied)
 
 
 @dataclass(frozen=True, slots=True)
 class _Trials:
-    """Further builds with fewer variations. `made` grows by each; `differing` remembers what differed in it."""
+    """Further builds with fewer variations. `made` grows by each; `differing` remembers what differed in it, `control`
+    the files that differed with none.
+    """
 
     build: Build
     compare: Compare
     made: list[Built]
     number: int
     differing: dict[frozenset[str], Loci]
+    control: dict[str, Difference] = field(default_factory=dict)
 
     def causes(self, variations: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
         """Return for each locus what makes it differ: the control build first, for what differs without any."""
@@ -96,8 +100,19 @@ class _Trials:
             if len(self.made) >= MOST_BUILDS:
                 return None
             self.made.append(self.build(varied, self.number))
-            self.differing[key] = _loci(_compared(self.compare, self.made))
+            comparison = _compared(self.compare, self.made)
+            self.differing[key] = _loci(comparison)
+            if not key:
+                self.control.update((each.locus, each) for each in comparison.everything if each.part == "file")
         return self.differing[key]
+
+    def told_by_chance(self, comparison: Comparison) -> Comparison:
+        """Explain files that differ without any variation as they differ then: what is varied would only cover it."""
+        images = (
+            replace(image, differences=tuple(self.control.get(each.locus, each) for each in image.differences))
+            for image in comparison.images
+        )
+        return replace(comparison, images=tuple(images))
 
 
 def _of_time(difference: Difference, blamed: tuple[str, ...]) -> tuple[str, ...]:

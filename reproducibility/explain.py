@@ -43,7 +43,7 @@ _BLAMED: dict[str, tuple[str, frozenset[str]]] = {
     "hostname": ("hostname", frozenset()),
     "noise": ("environment", frozenset()),
     "umask": ("umask", frozenset({"mode"})),
-    "chance": ("random", frozenset()),
+    "chance": ("random", frozenset({"database"})),
 }
 
 

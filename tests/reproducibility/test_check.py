@@ -1,7 +1,7 @@
 """The check: builds that are varied, and exactly what is to blame where they differ."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -97,6 +97,24 @@ def test_variations_that_only_together_make_a_difference_are_named_together() ->
 def test_what_differs_without_any_variation_is_put_down_to_chance() -> None:
     verdict = Workshop({"uuid": [ALWAYS], "host.txt": [only("hostname")]}).check()
     assert blamed(verdict) == {"uuid": {"chance"}, "host.txt": {"hostname"}}
+
+
+def test_what_differs_by_chance_is_explained_as_it_differs_without_any_variation() -> None:
+    workshop = Workshop({"build.json": [ALWAYS]})
+
+    def compare(left: Subject, right: Subject, known: Known) -> Comparison:
+        found = workshop.compare(left, right, known)
+        cause = "hostname" if len(workshop.built) == 2 else "timestamp"
+        images = (
+            replace(image, differences=tuple(replace(each, cause=cause) for each in image.differences))
+            for image in found.images
+        )
+        return replace(found, images=tuple(images))
+
+    verdict = check(workshop.build, compare, variations=USUAL, builds=2, not_varied={})
+    assert [(each.cause, each.blamed) for each in verdict.comparison.everything if not each.follows] == [
+        ("timestamp", ("clock",))
+    ]
 
 
 def test_without_anything_to_vary_all_is_chance_and_no_control_build_is_needed() -> None:

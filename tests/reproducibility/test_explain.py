@@ -406,6 +406,8 @@ def test_of_huge_files_the_bytes_around_the_first_difference_are_compared() -> N
         ("source", ("noise",), "environment"),
         ("mode", ("umask",), "umask"),
         ("unknown", ("chance",), "random"),
+        ("database", ("chance",), "random"),
+        ("database", ("clock",), "database"),
         ("source", ("clock + zone",), "timestamp"),
         ("source", ("engine", "clock"), "timestamp"),
         ("hostname", ("clock",), "hostname"),
