@@ -55,15 +55,16 @@ def pinned(buildpack: Buildpack, root: Path, resolves: UvResolver, **settings: s
 
 def lock(folder: Path, url: str) -> None:
     """Run `uv lock`."""
-    _uv(folder, "lock", UV_DEFAULT_INDEX=url)
+    uv(folder, "lock", UV_DEFAULT_INDEX=url)
 
 
 def export(folder: Path) -> str:
     """Run `uv export` and return what is locked in the form of PEP 751."""
-    return _uv(folder, "export", "--frozen", "--format=pylock.toml", "--no-emit-project", "--no-header")
+    return uv(folder, "export", "--frozen", "--format=pylock.toml", "--no-emit-project", "--no-header")
 
 
-def _uv(folder: Path, *arguments: str, **more: str) -> str:
+def uv(folder: Path, *arguments: str, **more: str) -> str:
+    """Run uv with nothing but this in its environment, and return what it printed."""
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "UV_PYTHON": sys.executable, **more}
     command = [uv_program._program(), *arguments, "--no-cache", "--quiet"]
     return subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout

@@ -1,12 +1,20 @@
 """The same packages have the same layers, whichever package manager has locked them."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from buildpacks import locks, poetry_install, project
-from tests import locking, world
+import pytest
+
+from buildpacks import locks, pip_install, pipenv_install, poetry_install, project, pylock, uv_install
+from buildpacks.api import Buildpack
+from imagebuilder.fetch import Downloader
+from imagebuilder.resolver import UvResolver
+from layers.digest import Digest
+from tests import apps, locking, world
 from tests.index import Wheel
+from tests.popular import MODULES
 
 ASKED = ("shop_web[pay]", "tester", "server", "mixed-case", "flask")
 PROJECT = f"""
@@ -55,12 +63,12 @@ def applications(folder: Path, url: str) -> Iterator[tuple[str, Mapping[str, str
     (folder / "pyproject.toml").write_text(PROJECT)
     locking.lock(folder, url)
     uv_lock = (folder / "uv.lock").read_text()
-    pylock = locking.export(folder)
+    exported = locking.export(folder)
     yield "pip-install", {"requirements.txt": requirements}
     yield "uv-install", {"pyproject.toml": PROJECT, "uv.lock": uv_lock}
     yield "poetry-install", {"pyproject.toml": PROJECT, "poetry.lock": poetry_lock()}
     yield "pipenv-install", {"Pipfile.lock": pipfile_lock()}
-    yield "pylock", {"pylock.toml": pylock}
+    yield "pylock", {"pylock.toml": exported}
     yield "pyproject", {"pyproject.toml": PROJECT}
 
 
@@ -83,3 +91,31 @@ def test_every_package_manager_makes_the_same_layers(tmp_path: Path) -> None:
             found[installer] = layers(json.loads(ran.stdout))
     assert len(found["pip-install"]) == 2
     assert found == dict.fromkeys(found, found["pip-install"])
+
+
+@pytest.mark.network
+def test_forty_real_packages_are_the_same_files_whoever_locked_them(tmp_path: Path) -> None:
+    real = [name for name in MODULES if name not in ("awscli", "boto3", "psycopg")][:40]
+    app = tmp_path / "app"
+    apps.make(app, {"main.py": "", "pyproject.toml": PROJECT.replace(json.dumps(ASKED), json.dumps(real))})
+    locking.uv(app, "lock", **os.environ)
+    (app / "pylock.toml").write_text(locking.export(app))
+    resolves = UvResolver(Downloader(environment=dict(os.environ)), tmp_path / "uv")
+
+    def pinned(buildpack: Buildpack, manager: str) -> dict[str, Digest]:
+        return {each.name: each.digest for each in locking.pinned(buildpack, app, resolves, manager=manager)}
+
+    found = {"uv": pinned(uv_install.BUILDPACK, "uv"), "pylock": pinned(pylock.BUILDPACK, "pylock")}
+    exact = {name: name.split("-")[:2] for name in found["uv"]}
+    (app / "requirements.txt").write_text("".join(f"{name}=={version}\n" for name, version in exact.values()))
+    default = {
+        exact[file][0]: {"version": f"=={exact[file][1]}", "hashes": [str(digest)]}
+        for file, digest in found["uv"].items()
+    }
+    (app / "Pipfile.lock").write_text(json.dumps({"_meta": {}, "default": default}))
+    found["pip"] = pinned(pip_install.BUILDPACK, "pip")
+    found["pipenv"] = pinned(pipenv_install.BUILDPACK, "pipenv")
+    assert len(found["uv"]) >= 40
+    # An index may spell the name of a file in several ways; its bytes are what is in the image.
+    differences = {name: set(files.values()) ^ set(found["uv"].values()) for name, files in found.items()}
+    assert differences == dict.fromkeys(found, set())
