@@ -25,8 +25,16 @@ from tests.faults.crafted import PAIRS, Member, Pair, Sketch
 from tests.findings import Findings
 from tests.world import World
 
-# What these mistakes depend on; bisecting over the rest would only take time.
+PYTHON = shlex.quote(sys.executable)
+SCRIPTS = ("prepare.sh", "native.sh") if shutil.which("gcc") else ("prepare.sh",)
+# What is run in the source before each build of these checks.
+PREPARE = {
+    "steps": " && ".join(f"PYTHON={PYTHON} sh steps/{script}" for script in SCRIPTS),
+    "sdist": f"{PYTHON} -m pip install --quiet --no-index --no-build-isolation --no-compile --target vendor ./sdist",
+}
+# What the others depend on; bisecting over the rest would only take time.
 FEW = {mistake: {fault.blamed for fault in made} for mistake, made in faults.MISTAKES.items()}
+FEW["sdist"] = {"source", "temp", "clock"}
 NO_COMPILER = pytest.mark.skipif(not shutil.which("gcc"), reason="gcc is not installed")
 INJECTED = [
     *(pytest.param("steps", fault, id=f"{fault.cause}-{fault.path}") for fault in faults.STEPS),
@@ -42,7 +50,6 @@ SDIST = (
     Fault("build-path", "workspace/vendor/stamped/place.py", "source"),
     Fault("installer", "workspace/vendor/stamped-1.0.dist-info/direct_url.json", "source"),
 )
-INSTALL = "-m pip install --quiet --no-index --no-build-isolation --no-compile --target vendor ./sdist"
 
 
 @pytest.fixture(scope="module")
@@ -54,23 +61,12 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Findings]
 
 
 def _checked(name: str, folder: Path) -> dict[str, dict[str, Any]]:
+    flags = [_only(FEW[name])] if name in FEW else []
+    flags += ["--prepare", PREPARE[name]] if name in PREPARE else []
+    mistake = "bytecode" if name == "steps" else name if name in faults.MISTAKES else ""
     with world.running(folder) as around:
-        app = folder / "app"
-        if name == "sdist":
-            shutil.copytree(faults.SDIST, app / "sdist")
-            (app / "main.py").write_text("")
-        else:
-            shutil.copytree(faults.APP, app)
-        python = shlex.quote(sys.executable)
-        if name == "steps":
-            scripts = ["prepare.sh", *(["native.sh"] if shutil.which("gcc") else [])]
-            steps = " && ".join(f"PYTHON={python} sh steps/{script}" for script in scripts)
-            return {name: check(around, "--prepare", steps, mistake="bytecode")}
-        if name == "sdist":
-            return {name: check(around, "--prepare", f"{python} {INSTALL}", _only({"source", "temp", "clock"}))}
-        if name in faults.MISTAKES:
-            return {name: check(around, _only(FEW[name]), mistake=name)}
-        return {name: check(around)}
+        shutil.copytree(faults.VENDORED if name == "sdist" else faults.APP, folder / "app")
+        return {name: check(around, *flags, mistake=mistake)}
 
 
 def _only(variations: Collection[str]) -> str:

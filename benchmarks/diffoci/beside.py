@@ -28,7 +28,7 @@ from imagebuilder.check import command as checking  # noqa: E402
 from imagebuilder.check import rebuild  # noqa: E402
 from imagebuilder.check.places import Place  # noqa: E402
 from tests import engine, faults, foreign, world  # noqa: E402
-from tests.faults.crafted import PAIRS  # noqa: E402
+from tests.faults.crafted import DOCKER_TYPES, PAIRS, blob, write_json  # noqa: E402
 from tests.foreign import Buildah, Docker  # noqa: E402
 
 
@@ -85,8 +85,6 @@ def real_pairs(folder: Path) -> Iterator[Pair]:
 
 def saved(docker: Docker, tag: str, folder: Path) -> Path:
     """Save an image and turn what `docker save` writes into a layout, as diffoci does: every byte stays."""
-    from tests.faults.crafted import DOCKER_TYPES, _blob, _json
-
     docker("save", "--output", str(folder / f"{tag}.tar"), tag)
     layout = folder / tag
     (layout / "blobs" / "sha256").mkdir(parents=True)
@@ -103,10 +101,10 @@ def saved(docker: Docker, tag: str, folder: Path) -> Path:
         manifest = {
             "schemaVersion": 2,
             "mediaType": DOCKER_TYPES["manifest"],
-            "config": _blob(layout, DOCKER_TYPES["config"], read(listed["Config"])),
-            "layers": [_blob(layout, plain, read(path)) for path in listed["Layers"]],
+            "config": blob(layout, DOCKER_TYPES["config"], read(listed["Config"])),
+            "layers": [blob(layout, plain, read(path)) for path in listed["Layers"]],
         }
-    root = _json(layout, DOCKER_TYPES["manifest"], manifest)
+    root = write_json(layout, DOCKER_TYPES["manifest"], manifest)
     (layout / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [root]}))
     return layout
 

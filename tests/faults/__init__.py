@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-APP, SDIST, BUILDER = FOLDER / "app", FOLDER / "sdist", FOLDER / "builder.py"
+APP, VENDORED, BUILDER = FOLDER / "app", FOLDER / "vendored", FOLDER / "builder.py"
 
 _STEP = re.compile(r"^#: (\S+) (\S+) (\S+)$", re.MULTILINE)
 

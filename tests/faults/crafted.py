@@ -57,7 +57,7 @@ class Sketch:
         if self.attested or self.also:
             others = [replace(self, architecture=each)._image(folder) for each in self.also]
             children = [root, *others, *([self._attestation(folder, root)] if self.attested else [])]
-            root = _json(folder, INDEX, {"schemaVersion": 2, "mediaType": INDEX, "manifests": children})
+            root = write_json(folder, INDEX, {"schemaVersion": 2, "mediaType": INDEX, "manifests": children})
         (folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [root]}))
         return f"oci:{folder}"
 
@@ -73,24 +73,26 @@ class Sketch:
         manifest = {
             "schemaVersion": 2,
             "mediaType": self.types["manifest"],
-            "config": _json(folder, self.types["config"], config),
-            "layers": [_blob(folder, self.types["layer"], gzip.compress(tar, mtime=0)) for tar in tars],
+            "config": write_json(folder, self.types["config"], config),
+            "layers": [blob(folder, self.types["layer"], gzip.compress(tar, mtime=0)) for tar in tars],
         }
         platform = {"architecture": self.architecture, "os": "linux"}
-        return {**_json(folder, self.types["manifest"], manifest), "platform": platform}
+        return {**write_json(folder, self.types["manifest"], manifest), "platform": platform}
 
     def _attestation(self, folder: Path, image: Mapping[str, Any]) -> dict[str, Any]:
         manifest = {
             "schemaVersion": 2,
             "mediaType": OCI_TYPES["manifest"],
-            "config": _json(folder, OCI_TYPES["config"], {}),
-            "layers": [_json(folder, "application/vnd.in-toto+json", {"predicateType": "https://slsa.dev/provenance"})],
+            "config": write_json(folder, OCI_TYPES["config"], {}),
+            "layers": [
+                write_json(folder, "application/vnd.in-toto+json", {"predicateType": "https://slsa.dev/provenance"})
+            ],
         }
         about = {
             "vnd.docker.reference.type": "attestation-manifest",
             "vnd.docker.reference.digest": image["digest"],
         }
-        described = _json(folder, OCI_TYPES["manifest"], manifest)
+        described = write_json(folder, OCI_TYPES["manifest"], manifest)
         return {**described, "annotations": about, "platform": {"architecture": "unknown", "os": "unknown"}}
 
 
@@ -110,14 +112,16 @@ def _digest(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-def _blob(folder: Path, media_type: str, content: bytes) -> dict[str, Any]:
+def blob(folder: Path, media_type: str, content: bytes) -> dict[str, Any]:
+    """Write a blob into a layout and describe it."""
     digest = _digest(content)
     (folder / "blobs" / "sha256" / digest.removeprefix("sha256:")).write_bytes(content)
     return {"mediaType": media_type, "digest": digest, "size": len(content)}
 
 
-def _json(folder: Path, media_type: str, document: Mapping[str, Any]) -> dict[str, Any]:
-    return _blob(folder, media_type, json.dumps(document).encode())
+def write_json(folder: Path, media_type: str, document: Mapping[str, Any]) -> dict[str, Any]:
+    """Write a document into a layout and describe it."""
+    return blob(folder, media_type, json.dumps(document).encode())
 
 
 @dataclass(frozen=True)
