@@ -14,7 +14,7 @@ import tomli
 from buildpacks import locks, selection
 from buildpacks import requirements as requirement_files
 from buildpacks.api import App, Interpreter, PinnedWheel, Target
-from imagebuilder import uv_program
+from imagebuilder import forbidden, uv_program
 from imagebuilder.fetch import Downloader
 from imagebuilder.index import without_credentials
 from imagebuilder.unresolved import unresolved
@@ -55,9 +55,10 @@ class UvResolver:
     ) -> Mapping[str, Json]:
         """Resolve requirement files for one interpreter and target; implements buildpacks.api.Resolver.
 
-        Raises what `requirements.read` raises for lines that uv is not to see, and what `unresolved` makes of uv's
-        explanation if there is no solution.
+        Raises what `requirements.read` raises for lines that uv is not to see, what `forbidden.check` raises, and what
+        `unresolved` makes of uv's explanation if there is no solution.
         """
+        forbidden.check(self.downloader.environment)
         return self._compile(app, requirements, (), interpreter=interpreter, target=target, previous=previous)
 
     def resolve_text(
@@ -70,6 +71,8 @@ class UvResolver:
         previous: tuple[PinnedWheel, ...],
     ) -> Mapping[str, Json]:
         """Resolve the text of a requirement file; implements buildpacks.api.Resolver. Raises as `resolve` does."""
+        if dependencies:
+            forbidden.check(self.downloader.environment)
         with scratch.folder(self.folder.absolute() / "scratch") as folder:
             (folder / "requirements.txt").write_text(text, "utf-8")
             return self._compile(

@@ -34,10 +34,10 @@ WHEELS = (
 )
 
 
-def resolver(folder: Path, url: str = "") -> UvResolver:
+def resolver(folder: Path, url: str = "", **more: str) -> UvResolver:
     """Return a resolver that knows one index at most."""
     settings = IndexSettings((Place(url, "a test"),) if url else (), public=False)
-    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "UV_HTTP_RETRIES": "0"}
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "UV_HTTP_RETRIES": "0", **more}
     return UvResolver(Downloader(settings, environment=environment, backoff_s=0.001), folder / "cache" / "uv")
 
 
