@@ -316,6 +316,9 @@ class Buildpack:
     """A name and its functions. Values in, values out; no inheritance. Its module calls it BUILDPACK.
 
     `names` are the normalised names of the packages it would install, as far as they are known before `pin`.
+
+    The rest is for those from outside (docs/buildpacks.md): an `installer` has a group of its own, tried before ours,
+    an `addition` is optional in every group; `version` and `origin` are found when it is loaded.
     """
 
     id: str
@@ -323,6 +326,9 @@ class Buildpack:
     pin: Callable[[PinContext], Pins] = lambda _context: Pins()
     build: Callable[[BuildContext], BuildResult] = lambda _context: BuildResult()
     names: Callable[[App], tuple[str, ...]] = lambda _app: ()
+    place: Literal["addition", "installer"] = "addition"
+    version: str = ""
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """The order: groups of buildpacks that work together, tried from the top (Paketo RFC 0001)."""
 
+from collections.abc import Sequence
+
 from buildpacks import (
     cpython,
     pdm_install,
@@ -18,20 +20,29 @@ from buildpacks import (
 )
 from buildpacks.api import Buildpack, Element, Group, Order
 
-
-def _group(*installers: Buildpack) -> Group:
-    """Put the installers of a manager between the interpreter and what starts the application."""
-    required = (cpython.BUILDPACK, *installers, python_start.BUILDPACK)
-    return (*map(Element, required), Element(procfile.BUILDPACK, optional=True))
-
-
-ORDER: Order = (
-    _group(pip.BUILDPACK, pipenv.BUILDPACK, pipenv_install.BUILDPACK),
-    _group(uv.BUILDPACK, uv_install.BUILDPACK),
-    _group(pip.BUILDPACK, poetry.BUILDPACK, poetry_install.BUILDPACK),
-    _group(pdm_install.BUILDPACK),
-    _group(pylock.BUILDPACK),
-    _group(pip.BUILDPACK, pip_install.BUILDPACK),
-    _group(pip.BUILDPACK, pyproject.BUILDPACK),
-    _group(),
+# What stands between the interpreter and what starts the application; the first that fits counts.
+_INSTALLERS = (
+    (pip.BUILDPACK, pipenv.BUILDPACK, pipenv_install.BUILDPACK),
+    (uv.BUILDPACK, uv_install.BUILDPACK),
+    (pip.BUILDPACK, poetry.BUILDPACK, poetry_install.BUILDPACK),
+    (pdm_install.BUILDPACK,),
+    (pylock.BUILDPACK,),
+    (pip.BUILDPACK, pip_install.BUILDPACK),
+    (pip.BUILDPACK, pyproject.BUILDPACK),
+    (),
 )
+
+
+def order(outside: Sequence[Buildpack] = ()) -> Order:
+    """Return the order with buildpacks from outside: installers first, additions before the Procfile in each group."""
+    own = tuple((buildpack,) for buildpack in outside if buildpack.place == "installer")
+    additions = tuple(buildpack for buildpack in outside if buildpack.place == "addition")
+    return tuple(_group(installers, additions) for installers in (*own, *_INSTALLERS))
+
+
+def _group(installers: Sequence[Buildpack], additions: Sequence[Buildpack]) -> Group:
+    required = (cpython.BUILDPACK, *installers, python_start.BUILDPACK)
+    return (*map(Element, required), *(Element(each, optional=True) for each in (*additions, procfile.BUILDPACK)))
+
+
+ORDER: Order = order()

@@ -5,9 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from buildpacks.api import BuildContext, BuildResult, Interpreter, LayerSpec, Pins, Target
-from buildpacks.order import ORDER
 from imagebuilder import lock as lockfile
-from imagebuilder import outputs, pin, reference
+from imagebuilder import outputs, outside, pin, reference
 from imagebuilder.base import debian
 from imagebuilder.base import image as base_image
 from imagebuilder.base.image import BaseImages, Inherited
@@ -61,7 +60,7 @@ def build(request: BuildRequest, progress: Progress) -> BuildOutcome:
 def detect(request: BuildRequest, progress: Progress) -> Plan:
     """Find the group of buildpacks that fits the application."""
     with progress.step("detect") as step:
-        plan = resolve(ORDER, request.app)
+        plan = resolve(outside.order(request), request.app)
         step.finish(", ".join(each.buildpack.id for each in plan.steps))
         return plan
 
@@ -161,7 +160,7 @@ def run_configuration(
         processes=processes,
         env=merge_env(*(result.env for result in results), request.env, base=inherited.env),
         created=request.created,
-        buildpacks=tuple(step.buildpack.id for step in plan.steps),
+        buildpacks={step.buildpack.id: step.buildpack.version for step in plan.steps},
         labels={**labels, **request.labels},
         annotations={"dev.imagebuilder.compression": compress.identify(request.compression)},
         inputs=pins.inputs.value,

@@ -57,14 +57,13 @@ def publish(outcome: BuildOutcome, request: BuildRequest, console: Console, *, s
 def plan(chosen: Chosen, console: Console) -> int:
     """Show what would be built and why. Asks no network and writes nothing."""
     configuration = config.load(chosen)
-    from buildpacks.order import ORDER
     from imagebuilder import build as pipeline
-    from imagebuilder import ignore, launch, lock, pin
+    from imagebuilder import ignore, launch, lock, outside, pin
     from imagebuilder.reports import plan as report
     from imagebuilder.resolve import resolve
 
     request = configuration.request
-    found = resolve(ORDER, request.app)
+    found = resolve(outside.order(request), request.app)
     pins = lock.read(request.source).get(str(request.platform))
     stale = pin.stale(found, request, pins)
     results = pipeline.preview(request, found) if stale or not pins else pipeline.run_buildpacks(request, found, pins)

@@ -27,7 +27,11 @@ _ON = ("1", "true", "yes", "on")
 _OFF = ("0", "false", "no", "off")
 _PREFIX = "IMAGEBUILDER_"
 _MOST_WORKERS = 64
-_NAMES = {"env": re.compile(r"[A-Za-z_][A-Za-z0-9_]*"), "processes": re.compile(r"[A-Za-z0-9_-]+")}
+_NAMES = {
+    "env": (re.compile(r"[A-Za-z_][A-Za-z0-9_]*"), "use letters, digits and underscores"),
+    "processes": (re.compile(r"[A-Za-z0-9_-]+"), "use letters, digits and underscores"),
+    "buildpack": (re.compile("file"), 'write file = "tools/buildpack.py"'),
+}
 _OF_BUILDPACKS = (
     "python", "requirements", "manager", "extras", "groups", "entry", "process", "BP_PIP_DEST_PATH", "BP_PIP_FIND_LINKS"
 )  # fmt: skip
@@ -107,6 +111,7 @@ def load(chosen: Chosen) -> Configuration:
         "processes": project.tables.get("processes", {}),
         "env": {**in_files, **exported.env},
         "labels": {**described.labels, **project.tables.get("labels", {}), **exported.labels},
+        "buildpack": project.tables.get("buildpack", {}),
     }
     _check_names(tables)
     request = _request(source, Values(given), tables, project=project, chosen=chosen)
@@ -139,6 +144,9 @@ def _request(source: Path, values: Values, tables: Tables, *, project: FileSetti
         build_packages=values.list("build-packages"),
         settings={key: Setting(values.text(key), values.given[key].origin) for key in _OF_BUILDPACKS if values.on(key)},
         processes=tables["processes"],
+        buildpacks=values.list("buildpacks"),
+        own_buildpack=tables["buildpack"].get("file"),
+        trust_buildpack=values.on("trust-buildpack"),
         env=_plain(tables["env"]),
         labels=_plain(tables["labels"]),
         created=values.text("created", _DEFAULTS["created"]),
@@ -190,12 +198,12 @@ def _check_choices(given: Mapping[str, Given]) -> None:
 
 
 def _check_names(tables: Tables) -> None:
-    for table, pattern in _NAMES.items():
+    for table, (pattern, hint) in _NAMES.items():
         for name, setting in tables[table].items():
             if not pattern.fullmatch(name):
                 raise UsageError(
                     f"not a name for `{table}`: {name!r} ({setting.origin})",
-                    hint="use letters, digits and underscores",
+                    hint=hint,
                     code="IB101",
                 )
 

@@ -37,11 +37,12 @@ class RunConfiguration:
     """How the image runs and what it says of itself. All of it is in the config digest, but for `annotations`.
 
     `processes` are merged already; `default` is one of them. `env` is complete (see `merge_env`). `created` is
-    RFC 3339 in UTC, without fractions. `labels` are the buildpacks' and the user's; they win over ours. `inputs` is
-    the digest of what the image was made from. `base_name` and `base_digest` describe the base; the first
-    `base_layers` layers belong to it. `base_config` is the config of a base image: its history and labels come before
-    ours, and what is not known here stays as it is. `annotations` go into the manifest only: what depends on
-    compression (the compressor's id) belongs there, so that the config digest does not depend on it.
+    RFC 3339 in UTC, without fractions. `buildpacks` maps an id to a version, empty for our own. `labels` are the
+    buildpacks' and the user's; they win over ours. `inputs` is the digest of what the image was made from. `base_name`
+    and `base_digest` describe the base; the first `base_layers` layers belong to it. `base_config` is the config of a
+    base image: its history and labels come before ours, and what is not known here stays as it is. `annotations` go
+    into the manifest only: what depends on compression (the compressor's id) belongs there, so that the config digest
+    does not depend on it.
     Raises UsageError IB651 for a time or a variable that no image can have.
     """
 
@@ -50,7 +51,7 @@ class RunConfiguration:
     processes: tuple[Process, ...]
     env: Mapping[str, str]
     created: str
-    buildpacks: tuple[str, ...] = ()
+    buildpacks: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     inputs: str = ""
@@ -184,9 +185,10 @@ def _buildpacks_labels(layers: Sequence[Layer], run: RunConfiguration) -> dict[s
     The version of our buildpacks is the output format: they have no other that an image may depend on.
     """
     top_layer = layers[run.base_layers - 1].diff_id.value if run.base_layers else ""
+    versions = {id_: version or FORMAT for id_, version in run.buildpacks.items()}
     documents: dict[str, Json] = {
         "build.metadata": {
-            "buildpacks": [{"homepage": "", "id": id_, "version": FORMAT} for id_ in run.buildpacks],
+            "buildpacks": [{"homepage": "", "id": id_, "version": version} for id_, version in versions.items()],
             "launcher": {"source": {"git": {"commit": "", "repository": ""}}, "version": ""},
             "processes": [
                 {"args": [], "buildpackID": "", "command": process.command, "direct": True, "type": process.type}
@@ -194,7 +196,7 @@ def _buildpacks_labels(layers: Sequence[Layer], run: RunConfiguration) -> dict[s
             ],
         },
         "lifecycle.metadata": {
-            "buildpacks": [{"key": id_, "layers": {}, "version": FORMAT} for id_ in run.buildpacks],
+            "buildpacks": [{"key": id_, "layers": {}, "version": version} for id_, version in versions.items()],
             "runImage": {"image": run.base_name, "reference": run.base_digest, "topLayer": top_layer},
         },
         "project.metadata": {},

@@ -30,6 +30,7 @@ class LockedStep:
     """What a buildpack chose, and what it looked at: if any of that changes, the choice is made again.
 
     `files` maps a path to the digest of its content; `settings` a name to its value, empty if it was not given.
+    `version` is that of a buildpack from outside.
     """
 
     pins: Pins
@@ -37,6 +38,7 @@ class LockedStep:
     files: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
     interpreter: str = ""
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +66,10 @@ class PlatformLock:
     @property
     def inputs(self) -> Digest:
         """Hash what is pinned, not when or from what: the same for any two locks that give the same image."""
+        versions = {name: step.version for name, step in self.steps.items() if step.version}
         return canonical.digest(
             {
+                **({"buildpacks": versions} if versions else {}),
                 "base": self.base.identity,
                 "interpreter": self.interpreter.version if self.interpreter else "",
                 "wheels": {name: [w.source.digest.value for w in s.pins.wheels] for name, s in self.steps.items()},
@@ -129,6 +133,8 @@ def _platform_table(lock: PlatformLock) -> dict[str, Json]:
 
 def _step_table(step: LockedStep) -> dict[str, Json]:
     table: dict[str, Json] = {}
+    if step.version:
+        table["version"] = step.version
     if step.interpreter:
         table["python"] = step.interpreter
     if step.pins.os_packages:
@@ -195,6 +201,7 @@ def _step(table: Table) -> LockedStep:
         table.mapping("files"),
         table.mapping("settings"),
         table.text("python", ""),
+        table.text("version", ""),
     )
 
 

@@ -43,6 +43,8 @@ def stale(plan: Plan, request: BuildRequest, lock: PlatformLock | None) -> tuple
             reasons.append(f"{step.buildpack.id}: {reason}")
         if locked and not interpreter:
             interpreter = locked.pins.interpreter
+    gone = sorted(lock.steps.keys() - {step.buildpack.id for step in plan.steps})
+    reasons += [f"{id_}: it does not take part any more" for id_ in gone]
     asked = _packages(request, lock.steps), _build_packages(request)
     if not reasons and asked != (lock.packages, lock.build_packages):
         reasons.append("the OS packages asked for have changed")
@@ -172,6 +174,7 @@ def _pin_step(
         {path: _digest(request.app, path) for path in sorted(files)},
         {**settings.seen, **{f"processes.{name}": value for name, value in processes.seen.items()}},
         interpreter.version if interpreter else "",
+        step.buildpack.version,
     )
 
 
@@ -211,6 +214,8 @@ class _Recorded(Mapping[str, Setting]):
 def _step_reason(step: Step, locked: LockedStep | None, app: App, interpreter: Interpreter | None) -> str:
     if locked is None:
         return "it is not in the lock"
+    if locked.version != step.buildpack.version:
+        return f"its version is {step.buildpack.version or 'none'}, the lock has {locked.version or 'none'}"
     if locked.requires != step.requires:
         return "what is required of it has changed"
     if locked.interpreter != (interpreter.version if interpreter else ""):

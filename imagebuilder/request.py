@@ -41,12 +41,15 @@ class BuildRequest:
     build_packages: tuple[str, ...] = ()
     settings: Mapping[str, Setting] = field(default_factory=dict)
     processes: Mapping[str, Setting] = field(default_factory=dict)
+    buildpacks: tuple[str, ...] = ()
+    own_buildpack: Setting | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     created: str = "1980-01-01T00:00:01Z"
     compression: Literal["gzip", "zstd", "none"] = "gzip"
     ignored: Callable[[str], bool] = lambda _path: False
 
+    trust_buildpack: bool = False
     tags: tuple[str, ...] = ()
     push: bool = False
     skip_unchanged: bool = False

@@ -6,7 +6,7 @@ The document's schema is in reports/plan_schema.py.
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
-from buildpacks.api import Process, Require, Setting
+from buildpacks.api import Buildpack, Process, Require, Setting
 from imagebuilder import report, text
 from imagebuilder.ignore import LeftOut
 from imagebuilder.resolve import Considered, Need, Plan
@@ -29,7 +29,10 @@ def document(
     """Describe what would be built and why; `lock` says why the lock does not fit, empty if it does."""
     return {
         "schema": SCHEMA,
-        "buildpacks": [{"id": step.buildpack.id} for step in found.steps],
+        "buildpacks": [
+            {"id": step.buildpack.id, "version": step.buildpack.version, "origin": step.buildpack.origin}
+            for step in found.steps
+        ],
         "requirements": [_requirement(need) for need in found.needs],
         "groups": [
             {
@@ -71,12 +74,17 @@ def lines(found: Plan, described: Mapping[str, Json]) -> list[str]:
     rest = {key: value for key, value in described.items() if key not in explained}
     return [
         *_wrapped("buildpacks  ", ", ".join(step.buildpack.id for step in found.steps)),
+        *(line for step in found.steps if step.buildpack.origin for line in _from_outside(step.buildpack)),
         "requirements",
         *(line for names in _by_name(found.needs) for line in _explained(names)),
         "groups of buildpacks: the first that fits is taken",
         *(line for number, group in enumerate(found.groups, 1) for line in _considered(number, group)),
         *report.lines(rest, most=_ROWS),
     ]
+
+
+def _from_outside(buildpack: Buildpack) -> list[str]:
+    return _wrapped("  ", f"{buildpack.id} is from {buildpack.origin}: its code runs on this machine")
 
 
 def _by_name(needs: Sequence[Need]) -> list[list[Need]]:

@@ -35,7 +35,13 @@ def schema() -> Shape:
     }
 
 
-_BUILDPACK = shapes.record(shapes.texts(id=""))
+_BUILDPACK = shapes.record(
+    shapes.texts(
+        id="",
+        version="of a buildpack from outside; empty for imagebuilder's own",
+        origin="whose code it is; empty for imagebuilder's own",
+    )
+)
 _REQUIREMENT = shapes.record(
     {
         **shapes.texts(

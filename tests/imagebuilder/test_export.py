@@ -16,7 +16,7 @@ from tests import images, oci_schemas
 
 FULL = replace(
     images.RUN,
-    buildpacks=("cpython", "pip-install"),
+    buildpacks={"cpython": "", "pip-install": ""},
     labels={"org.opencontainers.image.version": "1.2", "team": "größe ☃"},
     annotations={"dev.imagebuilder.compressor": "gzip-6"},
     inputs="sha256:" + "1" * 64,
@@ -101,6 +101,14 @@ def test_labels_of_the_user_win_and_image_labels_are_annotations_too(tmp_path: P
     assert "dev.imagebuilder.compressor" not in labels
     assert annotations["org.opencontainers.image.base.name"] == "debian:trixie"
     assert "org.opencontainers.image.base.digest" not in annotations
+
+
+def test_the_version_of_a_buildpack_from_outside_is_in_the_labels(tmp_path: Path) -> None:
+    made = images.small(tmp_path, run=replace(FULL, buildpacks={"cpython": "", "acme/assets": "1.2"}))
+    labels = config_of(made)["config"]["Labels"]
+    for name in ("build", "lifecycle"):
+        listed = json.loads(labels[f"io.buildpacks.{name}.metadata"])["buildpacks"]
+        assert [one["version"] for one in listed] == [export.FORMAT, "1.2"]
 
 
 def test_the_labels_of_buildpacks_are_what_pack_reads(tmp_path: Path) -> None:
