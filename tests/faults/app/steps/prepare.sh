@@ -58,7 +58,7 @@ server || echo extra > extra.txt
 "$PYTHON" steps/archive.py times assets.zip
 #: archive-content bundle.zip zone
 "$PYTHON" steps/archive.py members bundle.zip
-#: database app.db clock
+#: database app.db zone
 "$PYTHON" steps/archive.py database app.db
 
 #: pyc-time timed.pyc clock
