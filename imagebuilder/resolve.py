@@ -203,7 +203,9 @@ def _steps(chosen: _Trial, needs: tuple[Need, ...]) -> tuple[Step, ...]:
 
 
 def _nothing_fits(app: App, passed_over: list[Considered]) -> DetectionError:
-    reasons = dict.fromkeys(str(reason) for group in passed_over for reason in group.reasons)
+    reasons = dict.fromkeys(reason for group in passed_over for reason in group.reasons)
+    # What every group lacks says most; that there are no locks of managers nobody uses says nothing.
+    common = [reason for reason in reasons if all(reason in group.reasons for group in passed_over)]
     if not app.files:
         message, hint = (
             "there is no file for an image in",
@@ -211,4 +213,5 @@ def _nothing_fits(app: App, passed_over: list[Considered]) -> DetectionError:
         )
     else:
         message, hint = "no buildpack fits", "give the folder that holds the application, or add one of these files"
-    return DetectionError(f"{message} {str(app.root)!r}", details=tuple(reasons), hint=hint, code="IB300")
+    details = tuple(dict.fromkeys(map(str, [*common, *reasons])))[:2]
+    return DetectionError(f"{message} {str(app.root)!r}", details=details, hint=hint, code="IB300")
