@@ -157,12 +157,16 @@ class Fail:
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """A CPython that the image can have: full version, path in the image, and the OS packages that bring it."""
+    """A CPython that the image can have: full version, path in the image, and what brings it.
+
+    That is OS packages, or an archive of a standalone build; neither for one that the base image has.
+    """
 
     version: str
     executable: str
     origin: str
     packages: tuple[str, ...] = ()
+    archive: "Source | None" = None
 
     @property
     def series(self) -> str:
@@ -181,9 +185,12 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file known by its hash, and how to find it: a wheel by project, a deb by pool path, anything by its URL."""
+    """A file known by its hash, and how to find it: a wheel by project, anything by its URL.
 
-    kind: Literal["wheel", "deb", "url"]
+    A deb is found by its path in the pool, a standalone Python by that in the releases.
+    """
+
+    kind: Literal["wheel", "deb", "python", "url"]
     name: str
     digest: Digest
     size: int | None
@@ -243,7 +250,7 @@ class Pins:
 class PinContext:
     """What `pin` may use. `interpreter` was pinned by an earlier buildpack; `previous` are this one's old pins.
 
-    `interpreters` lists what the base offers, the preferred first; it reads the package index, so only the buildpack
+    `interpreters` lists what the base offers, then standalone builds; it reads the package index, so only the buildpack
     that chooses calls it.
     """
 

@@ -1,8 +1,8 @@
-"""cpython: which Python the image has. The interpreter itself comes with the base's packages.
+"""cpython: which Python the image has: the base's own, or a standalone build if that is of another version.
 
 What the user says (`--python`, configuration, BP_CPYTHON_VERSION) is taken before what files pin, but never against
 the project's own `requires-python`. Files have to agree with each other. Of the versions that are left, the one that
-the base puts first is chosen; a pre-release only if one is named.
+the base puts first is chosen, else the newest standalone one; a pre-release only if one is named.
 """
 
 import itertools
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from buildpacks import standalone
 from buildpacks.api import (
     App,
     BuildContext,
@@ -38,6 +39,10 @@ _SUITES = {"bookworm": "3.11", "trixie": "3.13", "forky": "3.14"}
 # Enough versions to see whether two wishes can be met by one: every minor version with more patches than any had.
 _CONCEIVABLE = tuple(f"3.{minor}.{patch}" for minor in range(6, 30) for patch in range(40))
 
+# What a require may have for a version, to say whose Python is wanted.
+_BUILDS = ("base", "standalone")
+_NEAR = 4
+
 _ENV = {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
@@ -52,10 +57,12 @@ def detect(app: App) -> BuildPlan:
 def pin(context: PinContext) -> Pins:
     """Choose the first interpreter that suits all who ask.
 
-    Raises UsageError IB302 if no version could suit them all, BuildError IB301 if the base has none that does.
+    Raises UsageError IB302 if no version could suit them all, BuildError IB301 if there is none that does.
     """
-    wishes = [_Wish.of(require) for require in context.requires if require.version]
-    offered = context.interpreters()
+    build = next((require.version for require in context.requires if require.version in _BUILDS), "")
+    asked = [require for require in context.requires if require.version and require.version not in _BUILDS]
+    wishes = [_Wish.of(require) for require in asked]
+    offered = _offered(context.interpreters(), build)
     for interpreter in offered:
         if all(wish.suits(interpreter.version) for wish in wishes or [_ANY]):
             return Pins(interpreter=interpreter)
@@ -65,9 +72,21 @@ def pin(context: PinContext) -> Pins:
     raise _unavailable(wishes, offered)
 
 
-def build(_context: BuildContext) -> BuildResult:
-    """Set what an interpreter in a container needs: output at once, and no attempt to write bytecode."""
-    return BuildResult(env=_ENV)
+def build(context: BuildContext) -> BuildResult:
+    """Set what an interpreter in a container needs: output at once, no attempt to write bytecode, a place on PATH."""
+    own = context.interpreter and context.interpreter.archive
+    return BuildResult(env={**_ENV, "PATH": f"/{standalone.PREFIX}/bin"} if own else _ENV)
+
+
+def _offered(interpreters: tuple[Interpreter, ...], build: str) -> tuple[Interpreter, ...]:
+    """Put the base's before the standalone ones, or leave out either; of those first what is of the base's series.
+
+    That is the series for which all packages have wheels by now.
+    """
+    base = [each for each in interpreters if each.archive is None]
+    usual = base[0].series if base else ""
+    separate = sorted((each for each in interpreters if each.archive), key=lambda each: each.series != usual)
+    return (*(base if build != "standalone" else ()), *(separate if build != "base" else ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +145,9 @@ def _clause(word: str) -> str:
 
 
 def _requires(app: App) -> Iterator[Require]:
+    whose = app.setting("python-build")
+    if whose and whose.value in _BUILDS:
+        yield Require("cpython", version=whose.value, version_source=whose.origin)
     setting = app.setting("python", "BP_CPYTHON_VERSION")
     if setting:
         yield _require(setting.value, setting.origin)
@@ -197,6 +219,8 @@ def _conflict(one: Require, other: Require) -> UsageError:
 def _unavailable(wishes: list[_Wish], offered: tuple[Interpreter, ...]) -> BuildError:
     asked = " and ".join(f"{wish.require.version} ({wish.require.version_source})" for wish in wishes)
     there = ", ".join(f"{each.version} ({each.origin})" for each in offered) or "none"
+    if any(each.archive for each in offered):
+        return _nowhere(asked, wishes, offered)
     suite = next((suite for suite, series in _SUITES.items() if wishes and _has(series, wishes)), None)
     return BuildError(
         f"the base has no Python {asked}".rstrip(),
@@ -205,6 +229,23 @@ def _unavailable(wishes: list[_Wish], offered: tuple[Interpreter, ...]) -> Build
             "Debian has: " + ", ".join(f"{series} in {suite}" for suite, series in _SUITES.items()),
         ),
         hint=f'set base = "debian:{suite}"' if suite else "ask for one of these versions",
+        code="IB301",
+    )
+
+
+def _nowhere(asked: str, wishes: list[_Wish], offered: tuple[Interpreter, ...]) -> BuildError:
+    """Say that not even a standalone build is of a version, and name those of the nearest ones."""
+    wanted = [int(number) for number in re.findall(r"\d+", wishes[0].require.version)[:3]] if wishes else []
+    own = ", ".join(f"{each.version} ({each.origin})" for each in offered if each.archive is None)
+
+    def distance(version: str) -> list[int]:
+        return [abs(int(one) - other) for one, other in zip(re.findall(r"\d+", version), wanted, strict=False)]
+
+    near = sorted((each.version for each in offered if each.archive), key=distance)[:_NEAR]
+    return BuildError(
+        f"there is no Python {asked}".rstrip(),
+        details=(*((f"the base has: {own}",) if own else ()), f"standalone builds near it: {', '.join(near)}"),
+        hint="ask for one of these versions",
         code="IB301",
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from buildpacks import standalone
 from buildpacks.api import BuildContext, BuildResult, Interpreter, LayerSpec, Pins, Target
 from imagebuilder import lock as lockfile
 from imagebuilder import outputs, outside, pin, reference
@@ -192,6 +193,7 @@ def describe_layers(
             if isinstance(pins.base, BasePins)
             else ()
         ),
+        *([standalone.layer(pins.interpreter, unpacked)] if pins.interpreter and pins.interpreter.archive else []),
         *(spec for result in results for spec in result.layers),
         *([launcher_layer(run.processes, pins.interpreter.executable)] if pins.interpreter else []),
         app,

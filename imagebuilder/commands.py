@@ -72,6 +72,7 @@ def plan(chosen: Chosen, console: Console) -> int:
         settings=configuration.values,
         files=configuration.files,
         lock=stale,
+        interpreter=None if stale or not pins else pins.interpreter,
         processes=launch.merge_processes(process for result in results for process in result.processes),
         left_out=ignore.left_out(request.source, configuration.ignored),
     )

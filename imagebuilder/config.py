@@ -33,7 +33,8 @@ _NAMES = {
     "buildpack": (re.compile("file"), 'write file = "tools/buildpack.py"'),
 }
 _OF_BUILDPACKS = (
-    "python", "requirements", "manager", "extras", "groups", "entry", "process", "BP_PIP_DEST_PATH", "BP_PIP_FIND_LINKS"
+    "python", "python-build", "requirements", "manager", "extras", "groups", "entry", "process",
+    "BP_PIP_DEST_PATH", "BP_PIP_FIND_LINKS"
 )  # fmt: skip
 _DEFAULTS = {
     "platform": "linux/amd64",  # not the host's: the same command makes the same image everywhere
@@ -164,6 +165,7 @@ def _request(source: Path, values: Values, tables: Tables, *, project: FileSetti
         digest_file=_path(values, "digest-file"),
         metadata_file=_path(values, "metadata-file"),
         workers=_workers(values),
+        python_mirror=values.text("python-mirror"),
         debian_mirror=values.text("debian-mirror"),
         debian_snapshot=values.text("debian-snapshot"),
         debian_keyring=_keyring(values, source, project),

@@ -28,7 +28,7 @@ Progress = Callable[[Source, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Downloader:
-    """How files are asked for. `locate` gives the addresses to try for a source of kind `deb`."""
+    """How files are asked for. `locate` gives the addresses to try for a source of kind `deb` or `python`."""
 
     index: IndexSettings = field(default_factory=IndexSettings)
     offline: bool = False
@@ -128,7 +128,7 @@ class Downloader:
         match source.kind:
             case "url":
                 yield expand(source.locator, self.environment)
-            case "deb":
+            case "deb" | "python":
                 yield from self.locate(source)
             case "wheel":
                 for place, is_index in self._places():
@@ -145,7 +145,7 @@ class Downloader:
             yield Place(uv_program.default_index(), "uv's default"), True
 
     def _nowhere(self, source: Source) -> BuildError:
-        asked = "no mirror" if source.kind == "deb" else "no index"
+        asked = "no mirror" if source.kind in ("deb", "python") else "no index"
         places = ", ".join(dict.fromkeys(str(place) for place, _ in self._places()))
         return BuildError(
             f"{source.name} is on {asked} that was asked",

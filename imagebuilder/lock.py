@@ -71,7 +71,7 @@ class PlatformLock:
             {
                 **({"buildpacks": versions} if versions else {}),
                 "base": self.base.identity,
-                "interpreter": self.interpreter.version if self.interpreter else "",
+                "interpreter": _identity(self.interpreter),
                 "wheels": {name: [w.source.digest.value for w in s.pins.wheels] for name, s in self.steps.items()},
             }
         )
@@ -131,6 +131,13 @@ def _platform_table(lock: PlatformLock) -> dict[str, Json]:
     return {"base": locked.to_table(lock.base, lock.packages, lock.build_packages), "buildpacks": steps}
 
 
+def _identity(interpreter: Interpreter | None) -> Json:
+    """What decides the bytes of an interpreter besides the base that it may be a part of."""
+    if interpreter is None:
+        return ""
+    return [interpreter.version, interpreter.archive.digest.value] if interpreter.archive else interpreter.version
+
+
 def _step_table(step: LockedStep) -> dict[str, Json]:
     table: dict[str, Json] = {}
     if step.version:
@@ -145,15 +152,26 @@ def _step_table(step: LockedStep) -> dict[str, Json]:
     if step.requires:
         table["requires"] = [_require_table(require) for require in step.requires]
     if interpreter := step.pins.interpreter:
-        table["interpreter"] = {
-            "version": interpreter.version,
-            "executable": interpreter.executable,
-            "origin": interpreter.origin,
-            "packages": list(interpreter.packages),
-        }
+        table["interpreter"] = _interpreter_table(interpreter)
     if step.pins.wheels:
         table["packages"] = [_wheel_table(wheel) for wheel in step.pins.wheels]
     return table
+
+
+def _interpreter_table(interpreter: Interpreter) -> dict[str, Json]:
+    table: dict[str, Json] = {
+        "version": interpreter.version,
+        "executable": interpreter.executable,
+        "origin": interpreter.origin,
+    }
+    archive = interpreter.archive
+    if archive is None:
+        return {**table, "packages": list(interpreter.packages)}
+    place = "url" if archive.kind == "url" else "path"
+    return {
+        **table,
+        "archive": {"name": archive.name, place: archive.locator, "hashes": {"sha256": archive.digest.hex}},
+    }
 
 
 def _require_table(require: Require) -> dict[str, Json]:
@@ -189,12 +207,7 @@ def _platform(value: object) -> PlatformLock:
 
 
 def _step(table: Table) -> LockedStep:
-    interpreter = None
-    if "interpreter" in table.values:
-        found = table.table("interpreter")
-        interpreter = Interpreter(
-            found.text("version"), found.text("executable"), found.text("origin"), found.texts("packages")
-        )
+    interpreter = _interpreter(table.table("interpreter")) if "interpreter" in table.values else None
     return LockedStep(
         Pins(interpreter, tuple(_wheel(wheel) for wheel in table.tables("packages")), table.texts("os-packages")),
         tuple(_require(require) for require in table.tables("requires")),
@@ -202,6 +215,23 @@ def _step(table: Table) -> LockedStep:
         table.mapping("settings"),
         table.text("python", ""),
         table.text("version", ""),
+    )
+
+
+def _interpreter(table: Table) -> Interpreter:
+    archive = None
+    if "archive" in table.values:
+        file = table.table("archive")
+        url = file.text("url", "")
+        archive = Source(
+            kind="url" if url else "python",
+            name=file.text("name"),
+            digest=Digest("sha256:" + file.table("hashes").text("sha256")),
+            size=None,
+            locator=url or file.text("path"),
+        )
+    return Interpreter(
+        table.text("version"), table.text("executable"), table.text("origin"), table.texts("packages"), archive
     )
 
 

@@ -58,6 +58,7 @@ PLATFORMS = ("linux/amd64", "linux/arm64")
 COMPRESSIONS = ("gzip", "zstd", "none")
 PROGRESS = ("auto", "tty", "plain", "jsonl", "none")
 MANAGERS = ("pip", "pipenv", "uv", "poetry", "pdm", "pylock", "pyproject")
+PYTHON_BUILDS = ("auto", "base", "standalone")
 COLOURS = ("auto", "always", "never")
 _BUILD = ("build",)
 _DECIDE = ("build", "plan", "lock", "check", "audit")
@@ -76,6 +77,7 @@ OPTIONS = (
     Option("platform", "linux/amd64 (default) or linux/arm64", "NAME", "", _DECIDE, PLATFORMS, file="text"),
     Option("base", "debian:SUITE (default: debian:trixie) or an image", "NAME", "", _DECIDE, file="text"),
     Option("python", "version of the interpreter", "VERSION", "", _DECIDE, file="text"),
+    Option("python-build", "whose it is: auto, base or standalone", "NAME", "", _DECIDE, PYTHON_BUILDS, file="text"),
     Option("process", "type of process that starts by default", "TYPE", "", _DECIDE, file="text"),
     Option("entry", "command of the process `web`", "COMMAND", "", _DECIDE, file="text"),
     Option("trust-buildpack", "run the project's own buildpack here", commands=_DECIDE),
@@ -111,6 +113,7 @@ OPTIONS = (
     Option("processes", "type of process to command", file="table"),
     Option("env", "environment of the image", file="table"),
     Option("labels", "labels of the image", file="table"),
+    Option("python-mirror", "where standalone builds of Python come from", file="text", user=True),
     Option("debian-mirror", "where Debian packages come from", file="text", user=True),
     Option("debian-snapshot", "archive of packages that have left the mirror", file="text", user=True),
     Option("debian-keyring", "file with the keys that sign the mirror", file="text"),

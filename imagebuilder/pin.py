@@ -64,12 +64,13 @@ def pin(
         return _pin_on_image(plan, request, lock, kept, suppliers=suppliers, upgrade=upgrade)
     offer = _Offer(
         debian.target(suppliers.index()) if kept is None else image.target(kept),
-        lambda: debian.interpreters(suppliers.index()),
+        lambda: debian.interpreters(suppliers.index()) + suppliers.pythons.interpreters(offer.target),
     )
     old_steps = _fitting_steps(lock, offer)
     steps = _pin_steps(plan, request, old_steps, suppliers=suppliers, upgrade=upgrade, offer=offer, renew=kept is None)
     packages, build_packages = _packages(request, steps), _build_packages(request)
-    if kept is None or lock is None or (packages, build_packages) != (lock.packages, lock.build_packages):
+    wanted = (packages, build_packages, _os_packages(_interpreter(steps)))
+    if kept is None or lock is None or wanted != (lock.packages, lock.build_packages, _os_packages(lock.interpreter)):
         if kept:  # the base is chosen anew, so the interpreter in it has to be the newest too
             steps = _pin_steps(plan, request, steps, suppliers=suppliers, upgrade=upgrade, offer=offer, renew=True)
         kept = debian.pin(
@@ -91,7 +92,7 @@ def _pin_on_image(
     upgrade: Upgrade,
 ) -> PlatformLock:
     base = kept if isinstance(kept, ImagePins) else suppliers.images.pin(request.base, request.platform)
-    offer = _Offer(image.target(base), lambda: base.found.interpreters)
+    offer = _Offer(image.target(base), lambda: base.found.interpreters + suppliers.pythons.interpreters(offer.target))
     old_steps = _fitting_steps(lock, offer)
     steps = _pin_steps(plan, request, old_steps, suppliers=suppliers, upgrade=upgrade, offer=offer, renew=kept is None)
     packages = _packages(request, steps)
@@ -101,7 +102,7 @@ def _pin_on_image(
 
 @dataclass(frozen=True, slots=True)
 class _Offer:
-    """What the base offers: what wheels have to fit, and which interpreters there are."""
+    """What wheels have to fit, and which interpreters there are: those of the base, and those that run on it."""
 
     target: Target
     interpreters: Callable[[], tuple[Interpreter, ...]]
@@ -259,6 +260,10 @@ def _packages(request: BuildRequest, steps: Mapping[str, LockedStep]) -> tuple[s
 
 def _build_packages(request: BuildRequest) -> tuple[str, ...]:
     return tuple(sorted({*request.build_packages}))
+
+
+def _os_packages(interpreter: Interpreter | None) -> tuple[str, ...]:
+    return interpreter.packages if interpreter else ()
 
 
 def _interpreter(steps: Mapping[str, LockedStep]) -> Interpreter | None:

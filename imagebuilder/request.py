@@ -63,6 +63,7 @@ class BuildRequest:
     digest_file: Path | None = None
     metadata_file: Path | None = None
     workers: int = 2
+    python_mirror: str = ""
     debian_mirror: str = ""
     debian_snapshot: str = ""
     debian_keyring: Path | None = None

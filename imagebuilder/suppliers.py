@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from buildpacks.api import Files, Resolver, Source
-from imagebuilder import destinations, remote
+from imagebuilder import destinations, python_builds, remote
 from imagebuilder import index as index_settings
 from imagebuilder.base import debian
 from imagebuilder.base.image import BaseImages
@@ -14,6 +14,7 @@ from imagebuilder.base.index import PackageIndex
 from imagebuilder.cache import Cache
 from imagebuilder.fetch import Downloader
 from imagebuilder.progress import Progress
+from imagebuilder.python_builds import PythonBuilds
 from imagebuilder.request import BuildRequest
 from imagebuilder.resolver import UvResolver
 
@@ -22,11 +23,13 @@ from imagebuilder.resolver import UvResolver
 class Suppliers:
     """The base's package index (read on the first call) or images, a resolver of requirements, and files by their hash.
 
+    `pythons` are the standalone builds of CPython.
     `fetch` is given the moment at which the snapshot archive has the debs among the files.
     """
 
     index: Callable[[], PackageIndex]
     images: BaseImages
+    pythons: PythonBuilds
     resolver: Resolver
     fetch: Callable[[Sequence[Source], str], Files]
 
@@ -45,6 +48,8 @@ def suppliers(request: BuildRequest, cache: Cache, progress: Progress) -> Suppli
         environment=request.environment,
     )
 
+    pythons = python_builds.find(request.python_mirror, request.environment, downloader.get)
+
     @functools.cache
     def index() -> PackageIndex:
         suite = request.base.removeprefix("debian:")
@@ -54,9 +59,12 @@ def suppliers(request: BuildRequest, cache: Cache, progress: Progress) -> Suppli
             return found
 
     def fetch(sources: Sequence[Source], snapshot: str) -> Files:
-        finder = replace(
-            downloader, locate=lambda source: debian.candidates(source, mirrors=mirrors, snapshot=snapshot)
-        )
+        def locate(source: Source) -> tuple[str, ...]:
+            if source.kind == "python":
+                return pythons.candidates(source)
+            return debian.candidates(source, mirrors=mirrors, snapshot=snapshot)
+
+        finder = replace(downloader, locate=locate)
         missing = [source for source in sources if not cache.store.has(source.digest)]
         if not missing:
             return finder.fetch_all(sources, cache.store)
@@ -66,4 +74,4 @@ def suppliers(request: BuildRequest, cache: Cache, progress: Progress) -> Suppli
             return files
 
     images = BaseImages(cache, remote.settings_of(request, progress), progress, offline=request.offline)
-    return Suppliers(index, images, UvResolver(downloader, cache.root / "uv"), fetch)
+    return Suppliers(index, images, pythons, UvResolver(downloader, cache.root / "uv"), fetch)

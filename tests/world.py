@@ -70,6 +70,7 @@ class World:
             "PIP_CONFIG_FILE": os.devnull,
             "PIP_INDEX_URL": self.index.url,
             "IMAGEBUILDER_CACHE_DIR": str(self.folder / "cache"),
+            "IMAGEBUILDER_PYTHON_MIRROR": f"{self.mirror.address}/python",
             "IMAGEBUILDER_DEBIAN_MIRROR": f"{self.mirror.address}/debian",
             "IMAGEBUILDER_DEBIAN_SNAPSHOT": f"{self.mirror.address}/snapshot",
             "IMAGEBUILDER_DEBIAN_KEYRING": str(self.mirror.keyring),

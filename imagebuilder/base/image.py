@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from buildpacks.api import BuildResult, Interpreter, LayerSpec, Target
 from imagebuilder import documents, reference, together
-from imagebuilder.base import debian, manifests, probe
+from imagebuilder.base import debian, manifests, probe, system
 from imagebuilder.base.overlay import lay
 from imagebuilder.base.pins import Base, ImagePins
 from imagebuilder.base.probe import Found
@@ -74,7 +74,12 @@ def target(base: Base) -> Target:
 
 
 def addition(base: Base, interpreter: Interpreter | None) -> BuildResult:
-    """Describe what a base lacks: a program called `python` that is the interpreter which was chosen."""
+    """Describe what a base lacks: a program called `python` that is the interpreter which was chosen.
+
+    A standalone one has that name. Its OpenSSL looks for authorities where Debian's packages have none.
+    """
+    if interpreter and interpreter.archive:
+        return BuildResult(env={} if isinstance(base, ImagePins) else {"SSL_CERT_FILE": f"/{system.BUNDLE}"})
     if not isinstance(base, ImagePins) or interpreter is None or base.found.python == interpreter.executable:
         return BuildResult()
     link = entry.symlink(f"{_LINK}/python", interpreter.executable)

@@ -13,7 +13,7 @@ from layers.ldcache import Library
 _NONROOT = 65532
 _STATUS = "var/lib/dpkg/status.d"
 _CERTIFICATES = "usr/share/ca-certificates/"
-_BUNDLE = "etc/ssl/certs/ca-certificates.crt"
+BUNDLE = "etc/ssl/certs/ca-certificates.crt"
 _PYTHON = re.compile(r"usr/bin/(python3\.\d+)")
 _LIBRARY = re.compile(r"(lib|ld-).*\.so")
 # Where ldconfig looks besides etc/ld.so.conf (glibc, elf/ldconfig.c).
@@ -50,7 +50,7 @@ rpc: files
 _LINKS = {
     "etc/dpkg/origins/default": "debian",
     "etc/localtime": "/usr/share/zoneinfo/Etc/UTC",
-    "usr/lib/ssl/cert.pem": f"/{_BUNDLE}",
+    "usr/lib/ssl/cert.pem": f"/{BUNDLE}",
     "usr/lib/ssl/certs": "/etc/ssl/certs",
     "var/lock": "/run/lock",
     "var/run": "/run",
@@ -99,7 +99,7 @@ def _certificate_bundle(own: Iterable[Entry]) -> Iterator[Entry]:
     certificates = [each for each in own if each.path.startswith(_CERTIFICATES) and each.path.endswith(".crt")]
     if certificates:
         certificates.sort(key=lambda entry: entry.path_bytes)
-        yield file(_BUNDLE, b"".join(content(each).rstrip(b"\n") + b"\n" for each in certificates))
+        yield file(BUNDLE, b"".join(content(each).rstrip(b"\n") + b"\n" for each in certificates))
 
 
 def _interpreter_links(own: Iterable[Entry]) -> Iterator[Entry]:

@@ -6,7 +6,7 @@ The document's schema is in reports/plan_schema.py.
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
-from buildpacks.api import Buildpack, Process, Require, Setting
+from buildpacks.api import Buildpack, Interpreter, Process, Require, Setting
 from imagebuilder import report, text
 from imagebuilder.ignore import LeftOut
 from imagebuilder.resolve import Considered, Need, Plan
@@ -23,10 +23,15 @@ def document(
     settings: Mapping[str, Setting],
     files: tuple[str, ...],
     lock: tuple[str, ...],
+    interpreter: Interpreter | None,
     processes: tuple[Process, ...],
     left_out: tuple[LeftOut, ...],
 ) -> dict[str, Json]:
-    """Describe what would be built and why; `lock` says why the lock does not fit, empty if it does."""
+    """Describe what would be built and why; `lock` says why the lock does not fit, empty if it does.
+
+    `interpreter` is the one that is pinned, if the lock fits.
+    """
+    pinned = {"version": interpreter.version, "origin": interpreter.origin} if interpreter else {}
     return {
         "schema": SCHEMA,
         "buildpacks": [
@@ -47,6 +52,7 @@ def document(
         ],
         "configuration_files": files,
         "lock": {"fits": not lock, "reasons": lock},
+        **({"interpreter": pinned} if pinned else {}),
         "processes": [
             {"type": each.type, "command": each.command, "origin": each.origin, "default": each.default}
             for each in processes

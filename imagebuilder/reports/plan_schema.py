@@ -30,7 +30,8 @@ def schema() -> Shape:
                         shapes.texts(path="in the application", pattern="that matches", origin="of the pattern")
                     )
                 ),
-            }
+            },
+            {"interpreter": shapes.said(_INTERPRETER, "the one that is pinned, if the lock fits")},
         ),
     }
 
@@ -41,6 +42,9 @@ _BUILDPACK = shapes.record(
         version="of a buildpack from outside; empty for imagebuilder's own",
         origin="whose code it is; empty for imagebuilder's own",
     )
+)
+_INTERPRETER = shapes.record(
+    shapes.texts(version="all of it", origin="suite, image, or release of standalone builds that it is from")
 )
 _REQUIREMENT = shapes.record(
     {

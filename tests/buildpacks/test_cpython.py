@@ -1,4 +1,5 @@
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,8 @@ from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 
 from buildpacks import cpython
-from buildpacks.api import Require
+from buildpacks.api import Interpreter, Require, Source
+from layers.digest import Digest
 from layers.errors import BuildError, UsageError
 from tests import apps
 
@@ -166,3 +168,80 @@ def test_whatever_is_accepted_is_pep_440(text: str) -> None:
         return
     for condition in wish.conditions:
         SpecifierSet(condition)
+
+
+def separate(version: str) -> Interpreter:
+    """Return a standalone build."""
+    archive = Source("python", f"{version}.tar.gz", Digest.of(version.encode()), None, version)
+    path = f"/layers/cpython/bin/python{version.rpartition('.')[0]}"
+    return Interpreter(version, path, "python-build-standalone 1", archive=archive)
+
+
+BUILDS = ("3.15.1", "3.14.4", "3.13.9", "3.13.5", "3.12.12", "3.12.11", "3.9.25")
+
+
+def chosen(tmp_path: Path, *versions: str, build: str = "", offered: tuple[str, ...] = ("3.13.5", "3.14.0")) -> str:
+    """Return the version and the kind of what is chosen where there are standalone builds too."""
+    app = apps.make(tmp_path, {}, settings={"python-build": build} if build else {})
+    plan = cpython.detect(app)
+    wishes = (Require("cpython", version=version, version_source=version) for version in versions)
+    context = apps.pin_context(app, requires=(*plan.requires, *wishes), interpreters=offered)
+    both = (*context.interpreters(), *map(separate, BUILDS))
+    found = cpython.pin(replace(context, interpreters=lambda: both)).interpreter
+    assert found
+    return found.version + (" standalone" if found.archive else "")
+
+
+@pytest.mark.parametrize(
+    ("build", "wishes", "expected"),
+    [
+        ("", (), "3.13.5"),
+        ("", (">=3.9",), "3.13.5"),
+        ("", ("3.14",), "3.14.0"),
+        ("", ("3.12",), "3.12.12 standalone"),
+        ("", ("3.13.9",), "3.13.9 standalone"),
+        ("", ("<3.12",), "3.9.25 standalone"),
+        ("", (">=3.14.1",), "3.15.1 standalone"),
+        ("auto", (), "3.13.5"),
+        ("base", ("3.14",), "3.14.0"),
+        ("standalone", (), "3.13.9 standalone"),
+        ("standalone", (">=3.14",), "3.15.1 standalone"),
+        ("standalone", ("3.13.5",), "3.13.5 standalone"),
+    ],
+)
+def test_the_base_comes_first_unless_a_standalone_build_is_asked_for(
+    tmp_path: Path, build: str, wishes: tuple[str, ...], expected: str
+) -> None:
+    assert chosen(tmp_path, *wishes, build=build) == expected
+
+
+def test_a_base_without_python_gets_the_newest_standalone_one(tmp_path: Path) -> None:
+    assert chosen(tmp_path, offered=()) == "3.15.1 standalone"
+
+
+@pytest.mark.parametrize(
+    ("wish", "near"),
+    [
+        ("3.12.99", "3.12.12, 3.12.11, 3.13.9, 3.13.5"),
+        ("3.8", "3.9.25, 3.12.12, 3.12.11, 3.13.9"),
+        ("3.99", "3.15.1, 3.14.4"),
+    ],
+)
+def test_a_version_that_is_nowhere_names_those_near_it(tmp_path: Path, wish: str, near: str) -> None:
+    with pytest.raises(BuildError, match=rf"there is no Python {wish}") as caught:
+        chosen(tmp_path, wish)
+    assert caught.value.code == "IB301"
+    own, others = caught.value.details
+    assert own == "the base has: 3.13.5 (debian:trixie), 3.14.0 (debian:trixie)"
+    assert others.startswith(f"standalone builds near it: {near}")
+
+
+def test_only_the_base_is_asked_if_that_is_said(tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match=r"the base has no Python 3\.12"):
+        chosen(tmp_path, "3.12", build="base")
+
+
+def test_a_standalone_interpreter_is_put_on_the_path(tmp_path: Path) -> None:
+    context = apps.build_context(apps.make(tmp_path, {}))
+    result = cpython.build(replace(context, interpreter=separate("3.12.9")))
+    assert result.env["PATH"] == "/layers/cpython/bin"

@@ -13,7 +13,7 @@ import tomli
 from imagebuilder import documents
 from imagebuilder.image import open_image
 from layers.canonical import Json
-from tests import bases, debs, index, oci_schemas, world
+from tests import bases, debs, index, oci_schemas, standalones, world
 from tests.bases import CERTIFICATES, DEBIAN, PYTHON, SLIM
 from tests.registry import Registry
 from tests.world import World
@@ -214,6 +214,19 @@ def test_an_image_with_whiteouts_and_devices_can_be_inspected(place: Place) -> N
     assert "usr/bin/.wh.dash" in listed.stdout
 
 
+def test_an_image_gets_a_python_that_it_does_not_have(place: Place) -> None:
+    bases.put(place.registry, NAME, *SLIM)
+    pythons = standalones.publish(place.world.mirror, place.world.folder, standalones.build("3.12.9"))
+    app = place.world.app({"requirements.txt": "click\n", "main.py": "", ".python-version": "3.12\n"})
+    place.built(app, **pythons)
+    config = open_image(str(place.world.folder / "dist" / "app.oci")).config
+    told = [each.text("created_by") for each in config.children("history")]
+    assert told[-5:] == ["cpython", "environment", "site-packages", "launchers", "application"]
+    env = dict(variable.split("=", 1) for variable in config.child("config").texts("Env"))
+    assert env["PATH"] == "/layers/site-packages/bin:/layers/cpython/bin:/usr/local/bin:/usr/bin:/bin"
+    assert env["SSL_CERT_FILE"] == "/etc/ssl/certs/ca-certificates.crt"
+
+
 def test_wheels_follow_the_glibc_of_the_base(place: Place) -> None:
     for tag, version in (("old", "2.28"), ("middle", "2.36"), ("new", "2.41")):
         system = bases.tar({**DEBIAN, bases.LIBC: bases.libc(version)})
@@ -240,7 +253,7 @@ def test_the_interpreter_that_is_asked_for_is_called_python(place: Place) -> Non
     place.built(app, "--python", "3.11")
     image = open_image(str(place.world.folder / "dist" / "app.oci"))
     assert "PATH=/layers/python/bin:/usr/local/bin:/usr/bin:/bin" in image.config.child("config").texts("Env")
-    ran = place.run("build", str(app), "--base", place.base, "--python", "3.12")
+    ran = place.run("build", str(app), "--base", place.base, "--python", "3.12", "--python-build", "base")
     assert ran.returncode == 4
     assert "IB301" in ran.stderr
     assert "3.13.5" in ran.stderr
