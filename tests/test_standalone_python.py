@@ -1,6 +1,7 @@
 """A standalone Python in an image: fetched from a mirror, and run on the base without Debian's Python."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -23,7 +24,8 @@ from tests.standalones import Build
 pytestmark = [pytest.mark.network, pytest.mark.docker]
 
 SUITE, SERIES = "bookworm", "3.11"
-LIBRARIES = "usr/lib/x86_64-linux-gnu/"
+# Some of its packages are not merged into /usr yet.
+LIBRARY = re.compile(r"(?:usr/)?lib/x86_64-linux-gnu/(lib[^/]+)")
 PROGRAM = """\
 import ctypes.util, json, os, sqlite3, ssl, sys, sysconfig
 import click
@@ -47,7 +49,8 @@ def place_of(path: str) -> str:
     """Return where a standalone build has a file of Debian's packages; empty if it has none."""
     if path.startswith((f"usr/bin/python{SERIES}", f"usr/lib/python{SERIES}/")):
         return path.replace("usr/", "python/", 1)
-    return f"python/lib/{path.removeprefix(LIBRARIES)}" if path.startswith(f"{LIBRARIES}lib") else ""
+    library = LIBRARY.fullmatch(path)
+    return f"python/lib/{library[1]}" if library else ""
 
 
 def member(found: Entry, reader: Reader) -> Member:
