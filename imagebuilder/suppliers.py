@@ -1,12 +1,12 @@
 """Suppliers: all that a build asks of the outside, made from its request."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from buildpacks.api import Files, Resolver, Source
-from imagebuilder import destinations, remote
+from imagebuilder import destinations, libraries, remote
 from imagebuilder import index as index_settings
 from imagebuilder.base import debian
 from imagebuilder.base.image import BaseImages
@@ -16,19 +16,26 @@ from imagebuilder.fetch import Downloader
 from imagebuilder.progress import Progress
 from imagebuilder.request import BuildRequest
 from imagebuilder.resolver import UvResolver
+from layers.digest import Digest
+
+# Debian's list of all files of a suite has some 12 MB.
+_CONTENTS_MAX = 128 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Suppliers:
     """The base's package index (read on the first call) or images, a resolver of requirements, and files by their hash.
 
-    `fetch` is given the moment at which the snapshot archive has the debs among the files.
+    `fetch` is given the moment at which the snapshot archive has the debs among the files. `packages_with` says which
+    packages of the suite have libraries. `scratch` is where a folder for what is unpacked can be made.
     """
 
     index: Callable[[], PackageIndex]
     images: BaseImages
     resolver: Resolver
     fetch: Callable[[Sequence[Source], str], Files]
+    packages_with: libraries.Lookup
+    scratch: Path
 
 
 def suppliers(request: BuildRequest, cache: Cache, progress: Progress) -> Suppliers:
@@ -53,6 +60,23 @@ def suppliers(request: BuildRequest, cache: Cache, progress: Progress) -> Suppli
             step.finish(f"debian {suite} as of {found.snapshot}")
             return found
 
+    def packages_with(names: Collection[str]) -> Mapping[str, Sequence[str]]:
+        from imagebuilder.base import contents  # few wheels need what is not there
+
+        suite = request.base.removeprefix("debian:")
+        with progress.step("libraries") as step:
+            found = contents.packages_with(
+                names, suite, request.platform.architecture, mirrors=mirrors, download=downloader.get, keep=keep
+            )
+            step.finish(f"{len(names)} looked up in the list of files of debian {suite}")
+            return found
+
+    def keep(digest: Digest, get: Callable[[], bytes]) -> bytes:
+        if not cache.store.has(digest):
+            with cache.store.writer(digest) as blob:
+                blob.write(get())
+        return cache.store.read(digest, limit=_CONTENTS_MAX)
+
     def fetch(sources: Sequence[Source], snapshot: str) -> Files:
         finder = replace(
             downloader, locate=lambda source: debian.candidates(source, mirrors=mirrors, snapshot=snapshot)
@@ -66,4 +90,5 @@ def suppliers(request: BuildRequest, cache: Cache, progress: Progress) -> Suppli
             return files
 
     images = BaseImages(cache, remote.settings_of(request, progress), progress, offline=request.offline)
-    return Suppliers(index, images, UvResolver(downloader, cache.root / "uv"), fetch)
+    resolver = UvResolver(downloader, cache.root / "uv")
+    return Suppliers(index, images, resolver, fetch, packages_with, cache.root / "scratch")
