@@ -16,6 +16,7 @@ from imagebuilder.fetch import Downloader
 from imagebuilder.progress import Progress
 from imagebuilder.request import BuildRequest
 from imagebuilder.resolver import UvResolver
+from layers.blobs import BlobStore
 from layers.digest import Digest
 
 # Debian's list of all files of a suite has some 12 MB.
@@ -52,9 +53,11 @@ def suppliers(request: BuildRequest, cache: Cache, progress: Progress) -> Suppli
         environment=request.environment,
     )
 
+    keep = functools.partial(_keep, cache.store)
+    suite = request.base.removeprefix("debian:")
+
     @functools.cache
     def index() -> PackageIndex:
-        suite = request.base.removeprefix("debian:")
         with progress.step("index") as step:
             found = debian.load_index(suite, request.platform.architecture, mirrors=mirrors, download=downloader.get)
             step.finish(f"debian {suite} as of {found.snapshot}")
@@ -63,19 +66,12 @@ def suppliers(request: BuildRequest, cache: Cache, progress: Progress) -> Suppli
     def packages_with(names: Collection[str]) -> Mapping[str, Sequence[str]]:
         from imagebuilder.base import contents  # few wheels need what is not there
 
-        suite = request.base.removeprefix("debian:")
         with progress.step("libraries") as step:
             found = contents.packages_with(
                 names, suite, request.platform.architecture, mirrors=mirrors, download=downloader.get, keep=keep
             )
             step.finish(f"{len(names)} looked up in the list of files of debian {suite}")
             return found
-
-    def keep(digest: Digest, get: Callable[[], bytes]) -> bytes:
-        if not cache.store.has(digest):
-            with cache.store.writer(digest) as blob:
-                blob.write(get())
-        return cache.store.read(digest, limit=_CONTENTS_MAX)
 
     def fetch(sources: Sequence[Source], snapshot: str) -> Files:
         finder = replace(
@@ -92,3 +88,11 @@ def suppliers(request: BuildRequest, cache: Cache, progress: Progress) -> Suppli
     images = BaseImages(cache, remote.settings_of(request, progress), progress, offline=request.offline)
     resolver = UvResolver(downloader, cache.root / "uv")
     return Suppliers(index, images, resolver, fetch, packages_with, cache.root / "scratch")
+
+
+def _keep(store: BlobStore, digest: Digest, get: Callable[[], bytes]) -> bytes:
+    """Return a document from the store, where it is put if it is not there."""
+    if not store.has(digest):
+        with store.writer(digest) as blob:
+            blob.write(get())
+    return store.read(digest, limit=_CONTENTS_MAX)
