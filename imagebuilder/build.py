@@ -6,8 +6,8 @@ from pathlib import Path
 
 from buildpacks import standalone
 from buildpacks.api import BuildContext, BuildResult, Interpreter, LayerSpec, Pins, Target
+from imagebuilder import libraries, outputs, outside, pin, reference
 from imagebuilder import lock as lockfile
-from imagebuilder import outputs, outside, pin, reference
 from imagebuilder.base import debian
 from imagebuilder.base import image as base_image
 from imagebuilder.base.image import BaseImages, Inherited
@@ -75,6 +75,7 @@ def pinned(request: BuildRequest, plan: Plan, supplied: Suppliers, progress: Pro
     old = locks.get(str(request.platform))
     reasons = pin.stale(plan, request, old)
     if not reasons and old:
+        _warn_of_libraries(old, progress)
         return old
     if request.locked:
         raise BuildError(
@@ -110,7 +111,13 @@ def _renew(
             f"{len(pins.distributions)} Python packages, {len(pins.base.packages)} OS packages; "
             f"{lockfile.FILE} {'written' if changed else 'unchanged'}"
         )
+    _warn_of_libraries(pins, progress)
     return pins
+
+
+def _warn_of_libraries(pins: PlatformLock, progress: Progress) -> None:
+    for warning in libraries.warnings(libraries.missing(pins.libraries, pins.base.packages)):
+        progress.warn(warning)
 
 
 def run_buildpacks(request: BuildRequest, plan: Plan, pins: PlatformLock) -> tuple[BuildResult, ...]:

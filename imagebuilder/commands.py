@@ -58,7 +58,7 @@ def plan(chosen: Chosen, console: Console) -> int:
     """Show what would be built and why. Asks no network and writes nothing."""
     configuration = config.load(chosen)
     from imagebuilder import build as pipeline
-    from imagebuilder import ignore, launch, lock, outside, pin
+    from imagebuilder import ignore, launch, libraries, lock, outside, pin
     from imagebuilder.reports import plan as report
     from imagebuilder.resolve import resolve
 
@@ -67,6 +67,7 @@ def plan(chosen: Chosen, console: Console) -> int:
     pins = lock.read(request.source).get(str(request.platform))
     stale = pin.stale(found, request, pins)
     results = pipeline.preview(request, found) if stale or not pins else pipeline.run_buildpacks(request, found, pins)
+    lacking = libraries.missing(pins.libraries, pins.base.packages) if pins and not stale else ()
     document = report.document(
         found,
         settings=configuration.values,
@@ -75,8 +76,11 @@ def plan(chosen: Chosen, console: Console) -> int:
         interpreter=None if stale or not pins else pins.interpreter,
         processes=launch.merge_processes(process for result in results for process in result.processes),
         left_out=ignore.left_out(request.source, configuration.ignored),
+        missing_libraries=lacking,
     )
-    _warn(console, configuration)
+    with _progress(console, configuration) as progress:
+        for warning in libraries.warnings(lacking):
+            progress.warn(warning)
     _result(console, document, report.lines(found, document))
     return 0
 
@@ -295,11 +299,6 @@ def _progress(console: Console, configuration: Configuration) -> Iterator[Progre
         yield progress
     finally:
         progress.close()
-
-
-def _warn(console: Console, configuration: Configuration) -> None:
-    with _progress(console, configuration):
-        pass
 
 
 def _result(console: Console, document: Mapping[str, Json], lines: Sequence[str]) -> None:

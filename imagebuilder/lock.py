@@ -14,6 +14,7 @@ from buildpacks.api import Interpreter, PinnedWheel, Pins, Require, Source
 from imagebuilder import tables
 from imagebuilder.base import locked
 from imagebuilder.base.pins import Base
+from imagebuilder.libraries import Library
 from imagebuilder.tables import Table
 from layers import blobs, canonical
 from layers.canonical import Json
@@ -45,13 +46,19 @@ class LockedStep:
 class PlatformLock:
     """The pins of one platform: the base with all OS packages, and those of each buildpack by its id.
 
-    `packages` and `build_packages` are the OS packages that were asked for.
+    `packages` and `build_packages` are the OS packages that were asked for; `libraries` what wheels need of the system.
     """
 
     base: Base
     packages: tuple[str, ...]
     steps: Mapping[str, LockedStep]
     build_packages: tuple[str, ...] = ()
+    libraries: tuple[Library, ...] = ()
+
+    @property
+    def wheels(self) -> tuple[PinnedWheel, ...]:
+        """All wheels."""
+        return tuple(wheel for step in self.steps.values() for wheel in step.pins.wheels)
 
     @property
     def interpreter(self) -> Interpreter | None:
@@ -61,7 +68,7 @@ class PlatformLock:
     @property
     def distributions(self) -> frozenset[str]:
         """The normalised names of all Python packages."""
-        return frozenset(wheel.name for step in self.steps.values() for wheel in step.pins.wheels)
+        return frozenset(wheel.name for wheel in self.wheels)
 
     @property
     def inputs(self) -> Digest:
@@ -128,7 +135,21 @@ def _unreadable(reason: str) -> UsageError:
 
 def _platform_table(lock: PlatformLock) -> dict[str, Json]:
     steps = {name: _step_table(step) for name, step in lock.steps.items()}
-    return {"base": locked.to_table(lock.base, lock.packages, lock.build_packages), "buildpacks": steps}
+    table: dict[str, Json] = {
+        "base": locked.to_table(lock.base, lock.packages, lock.build_packages),
+        "buildpacks": steps,
+    }
+    if lock.libraries:
+        table["libraries"] = [_library_table(each) for each in lock.libraries]
+    return table
+
+
+def _library_table(library: Library) -> dict[str, Json]:
+    return {
+        "name": library.name,
+        "needed-by": list(library.needed_by),
+        **({"packages": list(library.packages)} if library.packages else {}),
+    }
 
 
 def _identity(interpreter: Interpreter | None) -> Json:
@@ -203,6 +224,10 @@ def _platform(value: object) -> PlatformLock:
         base.texts("requested"),
         {name: _step(tables.table(steps[name])) for name in steps},
         base.texts("build-requested"),
+        tuple(
+            Library(each.text("name"), each.texts("needed-by"), each.texts("packages"))
+            for each in platform.tables("libraries")
+        ),
     )
 
 

@@ -102,7 +102,7 @@ OPTIONS = (
     Option("layers", "show the layers only", commands=("inspect",)),
     Option("files", "list the files of every layer", commands=("inspect",)),
     Option("keep", "cache prune: keep what was used last, up to SIZE", "SIZE", "", ("cache",)),
-    Option("packages", "Debian packages to add to the image", file="list"),
+    Option("packages", "Debian packages to add to the image; auto: those that wheels need", file="list"),
     Option("build-packages", "Debian packages for what is built, not for the image", file="list"),
     Option("requirements", "files that name the packages to install", file="text or list"),
     Option("manager", "whose files name the packages, if several are there", "NAME", choices=MANAGERS, file="text"),

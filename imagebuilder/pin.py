@@ -4,12 +4,14 @@ What a buildpack chose is kept until something it looked at changes: its require
 interpreter. Only then, or when asked to upgrade, is the network asked what there is.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from buildpacks.api import App, Interpreter, PinContext, Pins, Setting, Target
+from imagebuilder import libraries
 from imagebuilder.base import debian, image
 from imagebuilder.base.pins import Base, ImagePins
+from imagebuilder.libraries import Library
 from imagebuilder.lock import LockedStep, PlatformLock
 from imagebuilder.request import BuildRequest
 from imagebuilder.resolve import Plan, Step
@@ -69,17 +71,45 @@ def pin(
     old_steps = _fitting_steps(lock, offer)
     steps = _pin_steps(plan, request, old_steps, suppliers=suppliers, upgrade=upgrade, offer=offer, renew=kept is None)
     packages, build_packages = _packages(request, steps), _build_packages(request)
-    wanted = (packages, build_packages, _os_packages(_interpreter(steps)))
-    if kept is None or lock is None or wanted != (lock.packages, lock.build_packages, _os_packages(lock.interpreter)):
+    needed = _libraries(steps, packages, lock if kept else None, suppliers)
+    wanted = (packages, build_packages, _to_add(packages, needed), _os_packages(_interpreter(steps)))
+    if kept is None or lock is None or wanted != _known(lock):
         if kept:  # the base is chosen anew, so the interpreter in it has to be the newest too
             steps = _pin_steps(plan, request, steps, suppliers=suppliers, upgrade=upgrade, offer=offer, renew=True)
+            needed = _libraries(steps, packages, None, suppliers)
         kept = debian.pin(
             suppliers.index(),
             interpreter=_interpreter(steps),
-            packages=packages,
+            packages=tuple(sorted({*packages, *_to_add(packages, needed)} - {libraries.AUTO})),
             build_packages=build_packages,
         )
-    return PlatformLock(kept, packages, steps, build_packages)
+    return PlatformLock(kept, packages, steps, build_packages, needed)
+
+
+def _libraries(
+    steps: Mapping[str, LockedStep], packages: tuple[str, ...], lock: PlatformLock | None, suppliers: Suppliers
+) -> tuple[Library, ...]:
+    """Look for libraries that wheels need and nobody brings; what is known of the same wheels is not asked again."""
+    wheels = tuple(wheel for step in steps.values() for wheel in step.pins.wheels)
+    if lock and lock.packages == packages and lock.wheels == wheels:
+        return lock.libraries
+    return libraries.find(
+        wheels,
+        fetch=lambda sources: suppliers.fetch(sources, ""),
+        packages_with=suppliers.packages_with,
+        scratch_root=suppliers.scratch,
+        strict=libraries.AUTO in packages,
+    )
+
+
+def _known(lock: PlatformLock) -> tuple[tuple[str, ...], tuple[str, ...], frozenset[str], tuple[str, ...]]:
+    """Return what the base in a lock was chosen for."""
+    added = _to_add(lock.packages, lock.libraries)
+    return lock.packages, lock.build_packages, added, _os_packages(lock.interpreter)
+
+
+def _to_add(packages: tuple[str, ...], needed: Iterable[Library]) -> frozenset[str]:
+    return libraries.to_add(needed) if libraries.AUTO in packages else frozenset()
 
 
 def _pin_on_image(
@@ -96,6 +126,12 @@ def _pin_on_image(
     old_steps = _fitting_steps(lock, offer)
     steps = _pin_steps(plan, request, old_steps, suppliers=suppliers, upgrade=upgrade, offer=offer, renew=kept is None)
     packages = _packages(request, steps)
+    if libraries.AUTO in packages:
+        raise UsageError(
+            f'packages = ["auto"] cannot add anything to {base.name}: it is an image, and not made of packages',
+            hint="choose a base that has the libraries, or `debian:trixie`",
+            code="IB340",
+        )
     image.check_packages(base, (*packages, *request.build_packages))
     return PlatformLock(base, packages, steps)
 

@@ -1,30 +1,37 @@
 """Suppliers: all that a build asks of the outside, made from its request."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from buildpacks.api import Files, Resolver, Source
-from imagebuilder import destinations, python_builds, remote
+from imagebuilder import destinations, libraries, python_builds, remote
 from imagebuilder import index as index_settings
 from imagebuilder.base import debian
 from imagebuilder.base.image import BaseImages
 from imagebuilder.base.index import PackageIndex
+from imagebuilder.base.mirrors import Mirrors
 from imagebuilder.cache import Cache
 from imagebuilder.fetch import Downloader
 from imagebuilder.progress import Progress
 from imagebuilder.python_builds import PythonBuilds
 from imagebuilder.request import BuildRequest
 from imagebuilder.resolver import UvResolver
+from layers.blobs import BlobStore
+from layers.digest import Digest
+
+# Debian's list of all files of a suite has some 12 MB.
+_CONTENTS_MAX = 128 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Suppliers:
     """The base's package index (read on the first call) or images, a resolver of requirements, and files by their hash.
 
-    `pythons` are the standalone builds of CPython.
-    `fetch` is given the moment at which the snapshot archive has the debs among the files.
+    `pythons` are the standalone builds of CPython. `fetch` is given the moment at which the snapshot archive has the
+    debs among the files. `packages_with` says which packages of the suite have libraries. `scratch` is where a folder
+    for what is unpacked can be made.
     """
 
     index: Callable[[], PackageIndex]
@@ -32,6 +39,8 @@ class Suppliers:
     pythons: PythonBuilds
     resolver: Resolver
     fetch: Callable[[Sequence[Source], str], Files]
+    packages_with: libraries.Lookup
+    scratch: Path
 
 
 def suppliers(request: BuildRequest, cache: Cache, progress: Progress) -> Suppliers:
@@ -74,4 +83,44 @@ def suppliers(request: BuildRequest, cache: Cache, progress: Progress) -> Suppli
             return files
 
     images = BaseImages(cache, remote.settings_of(request, progress), progress, offline=request.offline)
-    return Suppliers(index, images, pythons, UvResolver(downloader, cache.root / "uv"), fetch)
+    return Suppliers(
+        index,
+        images,
+        pythons,
+        UvResolver(downloader, cache.root / "uv"),
+        fetch,
+        functools.partial(_packages_with, request, mirrors, downloader, cache.store, progress),
+        cache.root / "scratch",
+    )
+
+
+def _packages_with(
+    request: BuildRequest,
+    mirrors: Mirrors,
+    downloader: Downloader,
+    store: BlobStore,
+    progress: Progress,
+    names: Collection[str],
+) -> Mapping[str, Sequence[str]]:
+    from imagebuilder.base import contents  # few wheels need what is not there
+
+    suite = request.base.removeprefix("debian:")
+    with progress.step("libraries") as step:
+        found = contents.packages_with(
+            names,
+            suite,
+            request.platform.architecture,
+            mirrors=mirrors,
+            download=downloader.get,
+            keep=functools.partial(_keep, store),
+        )
+        step.finish(f"{len(names)} looked up in the list of files of debian {suite}")
+        return found
+
+
+def _keep(store: BlobStore, digest: Digest, get: Callable[[], bytes]) -> bytes:
+    """Return a document from the store, where it is put if it is not there."""
+    if not store.has(digest):
+        with store.writer(digest) as blob:
+            blob.write(get())
+    return store.read(digest, limit=_CONTENTS_MAX)

@@ -1,12 +1,11 @@
 """A Debian package as entries (deb(5)): an ar archive that holds a version, a control archive and a data archive."""
 
-import zlib  # noqa: TID251 read only: packages that are not Debian's own may be compressed with gzip
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from layers import tarball, xz
+from layers import gunzip, tarball, xz
 from layers.entry import Entry, Kind, Stored
 from layers.errors import IntegrityError
 
@@ -76,7 +75,7 @@ class _Member:
             case ".xz":
                 return xz.plain(self.chunks())
             case ".gz":
-                return _gunzip(self.chunks())
+                return gunzip.plain(self.chunks())
             case ".zst":
                 return _unzstd(self.chunks())
             case _:
@@ -117,20 +116,6 @@ def _at_most(limit: int, chunks: Iterable[bytes]) -> Iterator[bytes]:
         if size > limit:
             raise _damaged(f"it unpacks to more than {limit} bytes")
         yield chunk
-
-
-def _gunzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    stream = zlib.decompressobj(16 + zlib.MAX_WBITS)
-    try:
-        for chunk in chunks:
-            rest = chunk
-            while rest and not stream.eof:
-                yield stream.decompress(rest, _CHUNK)
-                rest = stream.unconsumed_tail
-    except zlib.error as error:
-        raise _damaged(str(error)) from error
-    if not stream.eof or stream.unused_data:
-        raise _damaged("its gzip stream does not end where it should")
 
 
 def _unzstd(chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -1,5 +1,6 @@
-"""What the dynamic linker asks of a shared library: its machine and its SONAME (System V ABI, chapters 4 and 5)."""
+"""What the linker asks of a shared library: machine, SONAME, what it needs (System V ABI, chapters 4 and 5)."""
 
+import itertools
 import os
 import struct
 from dataclasses import dataclass
@@ -15,15 +16,20 @@ _SHARED_OBJECT = 3
 _LOAD = 1
 _DYNAMIC = 2
 _STRING_TABLE = 5
+_NEEDED = 1
 _SONAME = 14
 
 
 @dataclass(frozen=True, slots=True)
 class SharedObject:
-    """A 64-bit little-endian shared object. `machine` is ELF's number; `soname` is empty if it has none."""
+    """A 64-bit little-endian shared object. `machine` is ELF's number; `soname` is empty if it has none.
+
+    `needed` are the names of the libraries that it is loaded with.
+    """
 
     machine: int
     soname: str
+    needed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +76,11 @@ def _shared_object(library: _Bytes) -> SharedObject | None:
     ]
     dynamic = next(segment for segment in segments if segment.kind == _DYNAMIC)
     content = library.read(dynamic.offset, min(dynamic.size, _DYNAMIC_MAX))
-    values = dict(struct.iter_unpack("<QQ", content[: len(content) // 16 * 16]))
-    if _SONAME not in values:
+    pairs = struct.iter_unpack("<QQ", content[: len(content) // 16 * 16])
+    listed = list(itertools.takewhile(lambda pair: pair[0], pairs))
+    values = dict(listed)
+    needed = [value for tag, value in listed if tag == _NEEDED]
+    if _SONAME not in values and not needed:
         return SharedObject(machine, "")
     strings = values.get(_STRING_TABLE, 0)
     loaded = next(
@@ -79,5 +88,10 @@ def _shared_object(library: _Bytes) -> SharedObject | None:
         for segment in segments
         if segment.kind == _LOAD and segment.address <= strings < segment.address + segment.size
     )
-    name = library.read(loaded.offset + strings - loaded.address + values[_SONAME], _NAME_MAX)
-    return SharedObject(machine, name.partition(b"\0")[0].decode("ascii"))
+    table = loaded.offset + strings - loaded.address
+    soname = _name(library, table + values[_SONAME]) if _SONAME in values else ""
+    return SharedObject(machine, soname, tuple(_name(library, table + value) for value in needed))
+
+
+def _name(library: _Bytes, at: int) -> str:
+    return library.read(at, _NAME_MAX).partition(b"\0")[0].decode("ascii")

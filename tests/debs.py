@@ -4,7 +4,7 @@ import gzip
 import io
 import lzma
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import zstandard
@@ -79,6 +79,7 @@ class Package:
     architecture: str = "amd64"
     depends: str = ""
     provides: str = ""
+    files: tuple[str, ...] = ()
 
     @property
     def file_name(self) -> str:
@@ -107,7 +108,8 @@ def package(
             (f"data.tar{compression}", compress(tar([folder("./"), *members]))),
         ]
     )
-    return Package(name, content, version, architecture, depends, provides)
+    files = tuple(member.name.removeprefix("./") for member in members if member.type != tarfile.DIRTYPE)
+    return Package(name, content, version, architecture, depends, provides, files)
 
 
 def _md5sums(members: Iterable[Member]) -> bytes:
@@ -115,12 +117,16 @@ def _md5sums(members: Iterable[Member]) -> bytes:
     return "".join(lines).encode()
 
 
-def shared_object(soname: str, *, machine: int = 62, padding: int = 0) -> bytes:
-    """A shared library with nothing in it but its name (ELF, 64 bits, little endian)."""
+def shared_object(soname: str, *, machine: int = 62, padding: int = 0, needed: Sequence[str] = ()) -> bytes:
+    """A shared library with nothing in it but its name and those it needs (ELF, 64 bits, little endian)."""
     strings = b"\0" + soname.encode() + b"\0"
+    asked = []
+    for name in needed:
+        asked.append((1, len(strings)))
+        strings += name.encode() + b"\0"
     table = 64 + 2 * 56
     dynamic_at = table + len(strings) + -len(strings) % 16
-    entries = [(5, table), *([(14, 1)] if soname else []), (0, 0)]
+    entries = [*asked, (5, table), *([(14, 1)] if soname else []), (0, 0)]
     dynamic = b"".join(tag.to_bytes(8, "little") + value.to_bytes(8, "little") for tag, value in entries)
     size = dynamic_at + len(dynamic)
 

@@ -1,5 +1,6 @@
 """A Debian mirror and a snapshot archive on the loopback, signed by a key made on the spot."""
 
+import gzip
 import hashlib
 import lzma
 import threading
@@ -46,11 +47,13 @@ class Mirror:
     ) -> None:
         """Publish packages and a signed index of them; `fields` are further lines of its Release file."""
         stanzas: dict[str, list[str]] = {"amd64": [], "arm64": []}
+        contents: dict[str, list[str]] = {"amd64": [], "arm64": []}
         for package in packages:
             path = f"pool/main/{package.name[0]}/{package.name}/{package.file_name}"
             self.files[f"/{archive}/{path}"] = package.content
             for architecture in [package.architecture] if package.architecture != "all" else stanzas:
                 stanzas[architecture].append(_stanza(package, path))
+                contents[architecture] += [f"{file:<55} main/libs/{package.name}\n" for file in package.files]
         listed = ""
         for architecture, texts in stanzas.items():
             packed = lzma.compress("\n".join(texts).encode())
@@ -58,6 +61,11 @@ class Mirror:
             folder = f"main/binary-{architecture}"
             listed += f" {digest} {len(packed):>8} {folder}/Packages.xz\n"
             self.files[f"/{archive}/dists/{codename}/{folder}/by-hash/SHA256/{digest}"] = packed
+        for architecture, lines in contents.items():
+            packed = gzip.compress("".join(sorted(lines)).encode(), mtime=0)
+            digest = hashlib.sha256(packed).hexdigest()
+            listed += f" {digest} {len(packed):>8} main/Contents-{architecture}.gz\n"
+            self.files[f"/{archive}/dists/{codename}/main/by-hash/SHA256/{digest}"] = packed
         release = f"Origin: Debian\nCodename: {codename}\nDate: {date}\nAcquire-By-Hash: yes\n{fields}SHA256:\n{listed}"
         self.files[f"/{archive}/dists/{codename}/InRelease"] = self.sign(release)
 

@@ -65,13 +65,15 @@ class Disguise:
     def variables(self) -> dict[str, str]:
         """Return what sets the clock of the program that is run now.
 
-        An offset, as libfaketime (0.9.10) takes a moment for one of the local time, which programs change. Waiting is
-        left alone: only in this setting do threads of Python neither hang nor spin. It breaks `time.sleep` of Python.
+        An offset, as libfaketime (0.9.10) takes a moment for one of the local time, which programs change. The times of
+        files are left alone: an offset would move those of files that are older than the check. So is waiting: only in
+        this setting do threads of Python neither hang nor spin. It breaks `time.sleep` of Python.
         """
         if self.clock is None:
             return {}
         return {
             "FAKETIME": f"{self.clock - time.time():+.6f}",
+            "NO_FAKE_STAT": "1",
             "FAKETIME_DISABLE_SHM": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             "FAKETIME_FORCE_MONOTONIC_FIX": "0",

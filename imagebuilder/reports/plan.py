@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from buildpacks.api import Buildpack, Interpreter, Process, Require, Setting
 from imagebuilder import report, text
 from imagebuilder.ignore import LeftOut
+from imagebuilder.libraries import Library
 from imagebuilder.resolve import Considered, Need, Plan
 from layers.canonical import Json
 
@@ -26,6 +27,7 @@ def document(
     interpreter: Interpreter | None,
     processes: tuple[Process, ...],
     left_out: tuple[LeftOut, ...],
+    missing_libraries: tuple[Library, ...] = (),
 ) -> dict[str, Json]:
     """Describe what would be built and why; `lock` says why the lock does not fit, empty if it does.
 
@@ -58,6 +60,9 @@ def document(
             for each in processes
         ],
         "left_out": [{"path": each.path, "pattern": each.pattern, "origin": each.origin} for each in left_out],
+        "missing_libraries": [
+            {"name": each.name, "needed_by": each.needed_by, "packages": each.packages} for each in missing_libraries
+        ],
     }
 
 

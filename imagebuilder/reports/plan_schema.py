@@ -25,6 +25,9 @@ def schema() -> Shape:
                 "configuration_files": TEXTS,
                 "lock": shapes.record({"fits": FLAG, "reasons": shapes.said(TEXTS, "why it does not fit")}),
                 "processes": shapes.listed(_PROCESS),
+                "missing_libraries": shapes.said(
+                    shapes.listed(_LIBRARY), "of the system, that wheels of the lock need"
+                ),
                 "left_out": shapes.listed(
                     shapes.record(
                         shapes.texts(path="in the application", pattern="that matches", origin="of the pattern")
@@ -57,6 +60,13 @@ _REQUIREMENT = shapes.record(
         ),
         "build": shapes.said(FLAG, "needed while the image is built"),
         "launch": shapes.said(FLAG, "needed in the image"),
+    }
+)
+_LIBRARY = shapes.record(
+    {
+        **shapes.texts(name="as the linker asks for it"),
+        "needed_by": shapes.said(TEXTS, "names of Python packages"),
+        "packages": shapes.said(TEXTS, "of Debian that have it, the likeliest first"),
     }
 )
 _GROUP = shapes.record(

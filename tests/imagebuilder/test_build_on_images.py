@@ -265,10 +265,11 @@ def test_the_interpreter_that_is_asked_for_is_called_python(place: Place) -> Non
         ((bases.tar(DEBIAN),), "", "IB252", 4),
         ((bases.tar({"lib/ld-musl-x86_64.so.1": b""}), bases.tar(PYTHON)), "", "IB253", 4),
         (SLIM, 'packages = ["libpq5"]\n', "IB254", 2),
+        (SLIM, 'packages = ["auto"]\n', "IB340", 2),
         (SLIM, 'entry = "bash -c ls"\n', "IB254", 2),
         (SLIM, 'platform = "linux/arm64"\n', "IB251", 4),
     ],
-    ids=["no Python", "musl", "packages", "no bash", "platform"],
+    ids=["no Python", "musl", "packages", "packages of wheels", "no bash", "platform"],
 )
 def test_a_base_that_cannot_work_is_refused_with_the_reason(
     place: Place, layers: tuple[bytes, ...], settings: str, code: str, exit_code: int

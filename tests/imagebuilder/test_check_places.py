@@ -165,6 +165,18 @@ def test_a_machine_is_asked_what_it_lets_be_varied() -> None:
     assert nothing_asked == {}
 
 
+def test_a_clock_leaves_the_times_of_files_alone(tmp_path: Path) -> None:
+    found, why = host.survey(ENVIRONMENT, ("clock",), workers=2, program=MODULES)
+    if why:
+        pytest.skip(why["clock"])
+    old = tmp_path / "old"
+    old.touch()
+    os.utime(old, (1_700_000_000, 1_700_000_000))
+    worn = Disguise(clock=2_000_000_000, faketime=found.faketime)
+    assert children.ask(worn.command("date", "+%Y"), environment=ENVIRONMENT) == "2033"
+    assert children.ask(worn.command("stat", "-c", "%Y", str(old)), environment=ENVIRONMENT) == "1700000000"
+
+
 def test_what_a_child_leaves_running_is_killed(tmp_path: Path) -> None:
     command = ("sh", "-c", f"sleep 300 & echo $! > {tmp_path}/pid; echo said; exit 3")
     assert children.run(command, environment=ENVIRONMENT, folder=tmp_path, log=tmp_path / "log") == 3

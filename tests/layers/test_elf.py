@@ -33,6 +33,11 @@ def test_a_library_may_have_no_name(tmp_path: Path) -> None:
     assert read(tmp_path, debs.shared_object("")) == SharedObject(62, "")
 
 
+def test_a_library_says_what_it_needs_in_its_order(tmp_path: Path) -> None:
+    found = read(tmp_path, debs.shared_object("", needed=("libpq.so.5", "libc.so.6")))
+    assert found == SharedObject(62, "", ("libpq.so.5", "libc.so.6"))
+
+
 @pytest.mark.parametrize("content", [b"", b"#!/bin/sh\n", b"\x7fELF", b"\x7fELF\x01\x01" + bytes(100), bytes(200)])
 def test_other_files_are_no_libraries(tmp_path: Path, content: bytes) -> None:
     assert read(tmp_path, content) is None
@@ -62,8 +67,9 @@ def test_the_c_library_of_this_machine_is_understood() -> None:
     if path is None:
         pytest.skip("no C library of Debian's kind")
     size = path.stat().st_size
+    linker = {"x86_64": "ld-linux-x86-64.so.2", "aarch64": "ld-linux-aarch64.so.1"}[os.uname().machine]
     assert elf.shared_object(Stored(path, 0, size)) == SharedObject(
-        {"x86_64": 62, "aarch64": 183}[os.uname().machine], name or ""
+        {"x86_64": 62, "aarch64": 183}[os.uname().machine], name or "", (linker,)
     )
 
 
