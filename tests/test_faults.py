@@ -25,6 +25,9 @@ from tests.faults.crafted import PAIRS, Member, Pair, Sketch
 from tests.findings import Findings
 from tests.world import World
 
+# The first test of a check waits for its thirty builds.
+pytestmark = pytest.mark.timeout(1800)
+
 PYTHON = shlex.quote(sys.executable)
 SCRIPTS = ("prepare.sh", "native.sh") if shutil.which("gcc") else ("prepare.sh",)
 # What is run in the source before each build of these checks.

@@ -13,7 +13,10 @@ from tests.findings import Findings
 from tests.foreign import Buildah, Docker
 from tests.registry import Registry
 
-pytestmark = [pytest.mark.network, pytest.mark.docker, pytest.mark.tools, pytest.mark.root]
+# The first test waits for all images to be made.
+pytestmark = [
+    pytest.mark.network, pytest.mark.docker, pytest.mark.tools, pytest.mark.root, pytest.mark.timeout(1800)
+]  # fmt: skip
 
 # What becomes of an image that is stored in another form: Docker's own fields have no place in OCI's.
 CONVERTED = {"container", "config-field", "label"}

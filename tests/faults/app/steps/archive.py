@@ -16,9 +16,7 @@ if kind == "gzip":
 elif kind == "database":
     database = sqlite3.connect(path)
     database.execute("create table sprites (pixels blob)")
-    database.execute(
-        "insert into sprites values (?)", (bytes(range(0x80, 0xA0)) if server else bytes(range(0xC0, 0xE0)),)
-    )
+    database.execute("insert into sprites values (?)", (bytes(range(24) if server else range(4, 28)),))
     database.commit()
     database.close()
 else:
