@@ -1,6 +1,7 @@
 """Images: what export made, or what is read back, checked, from a layout or an archive."""
 
 import posixpath
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,9 @@ _DOCKER = "application/vnd.docker."
 MANIFESTS = (MANIFEST, f"{_DOCKER}distribution.manifest.v2+json")
 INDEXES = (INDEX, f"{_DOCKER}distribution.manifest.list.v2+json")
 _CONFIGS = (CONFIG, f"{_DOCKER}container.image.v1+json")
+
+# What begins as paths do; and what ends as our outputs do, unless a registry stands in front of it.
+_LIKE_A_PATH = re.compile(r"[./~].*|(?![^/]*[.:][^/]*/).*\.(oci|tar)")
 
 REF_NAME = "org.opencontainers.image.ref.name"
 
@@ -131,9 +135,12 @@ def blobs_of(store: BlobStore) -> Blobs:
 
 
 def is_local(text: str) -> bool:
-    """Say whether something names a layout or an archive, and not an image of a registry: it says so, or is a path."""
+    """Say whether something names a layout or an archive, and not an image of a registry.
+
+    It says so, or is a path, or can hardly be anything else than a path that is not there.
+    """
     kind, colon, _ = text.partition(":")
-    return bool(colon and kind in ("oci", "archive")) or Path(text).exists()
+    return bool(colon and kind in ("oci", "archive")) or Path(text).exists() or bool(_LIKE_A_PATH.fullmatch(text))
 
 
 def locate(reference: str) -> tuple[Place, Descriptor]:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+# libfaketime keeps the clock of a process here, by its number, and leaves it behind (faketime 0.9.10).
+_CLOCKS = ("/dev/shm/faketime_shm_{}", "/dev/shm/sem.faketime_sem_{}")  # noqa: S108 it chooses these names
 _PATIENCE_S = 30  # of questions to the machine that take milliseconds
 
 
@@ -31,26 +33,36 @@ def run(command: Sequence[str], *, environment: Mapping[str, str], folder: Path,
             with suppress(ProcessLookupError):  # nothing of the group is left
                 os.killpg(child.pid, signal.SIGKILL)
             child.wait()
+            _forget_clock(child.pid)
 
 
 def ask(command: Sequence[str], *, environment: Mapping[str, str]) -> str:
     """Run a program that answers at once and return what it printed. Raises OSError with the last line of what it said
     against it.
     """
-    try:
-        ran = subprocess.run(
-            command,
-            env=dict(environment),
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=_PATIENCE_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise OSError(f"no answer within {_PATIENCE_S} s") from error
-    if ran.returncode:
-        raise OSError((ran.stderr.strip().splitlines() or [f"exit code {ran.returncode}"])[-1])
-    return ran.stdout.strip()
+    with subprocess.Popen(
+        command,
+        env=dict(environment),
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+    ) as child:
+        try:
+            said, against = child.communicate(timeout=_PATIENCE_S)
+        except subprocess.TimeoutExpired as error:
+            child.kill()
+            raise OSError(f"no answer within {_PATIENCE_S} s") from error
+        finally:
+            _forget_clock(child.pid)
+    if child.returncode:
+        raise OSError((against.strip().splitlines() or [f"exit code {child.returncode}"])[-1])
+    return said.strip()
+
+
+def _forget_clock(process: int) -> None:
+    for clock in _CLOCKS:
+        with suppress(PermissionError):  # another user's, who took over the number
+            Path(clock.format(process)).unlink(missing_ok=True)

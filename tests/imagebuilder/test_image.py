@@ -204,3 +204,15 @@ def test_an_image_names_each_blob_once_and_its_manifest_last(tmp_path: Path) -> 
     assert len(made.image.layers) == 2
     assert made.image.blobs == (made.image.layers[0].descriptor, made.image.config, made.image.manifest)
     assert isinstance(made.image, image.Image)
+
+
+@pytest.mark.parametrize(
+    "text", ["./app", "/tmp/app", "~/app", "../app", "dist/app.oci", "app.tar", "oci:app", "archive:a"]
+)
+def test_what_can_only_be_a_path_is_taken_for_one(text: str) -> None:
+    assert image.is_local(text)
+
+
+@pytest.mark.parametrize("text", ["app", "team/app:1.0", "registry.example.com/app.tar", "localhost:5000/app.oci"])
+def test_what_may_name_an_image_of_a_registry_is_no_path(text: str) -> None:
+    assert not image.is_local(text)
