@@ -9,14 +9,15 @@ import json
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Literal, Protocol
+from typing import Literal
 
 import tomli
 
+from buildpacks.services import Resolver, WheelBuilder
 from layers import tree
 from layers.canonical import Json
 from layers.descriptor import Platform
@@ -185,12 +186,12 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file known by its hash, and how to find it: a wheel by project, anything by its URL.
+    """A file known by its hash, and how to find it: a wheel or a source distribution by project, anything by its URL.
 
     A deb is found by its path in the pool, a standalone Python by that in the releases.
     """
 
-    kind: Literal["wheel", "deb", "python", "url"]
+    kind: Literal["wheel", "sdist", "deb", "python", "url"]
     name: str
     digest: Digest
     size: int | None
@@ -199,42 +200,26 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class PinnedWheel:
-    """One wheel of the environment; `name` is the normalised name of its project."""
+    """One wheel of the environment; `name` is the normalised name of its project.
+
+    It may have to be built: then `source` is a source distribution, and `requires` are the wheels that it is built
+    with, None as long as nobody has asked it (docs/decisions/0130-wheels-built-from-source.md).
+    """
 
     name: str
     version: str
     source: Source
+    requires: "tuple[PinnedWheel, ...] | None" = None
 
+    @property
+    def built(self) -> bool:
+        """Whether it is built from source."""
+        return self.source.kind != "wheel" and not self.source.name.endswith(".whl")
 
-class Resolver(Protocol):
-    """Turns requirements into a PEP 751 document (`pylock.toml` as nested mappings) for one interpreter and target."""
-
-    def resolve(
-        self,
-        app: App,
-        *,
-        requirements: tuple[str, ...],
-        interpreter: Interpreter,
-        target: Target,
-        previous: tuple[PinnedWheel, ...],
-    ) -> Mapping[str, Json]:
-        """Resolve requirement files (paths in the application). Versions of `previous` are kept where they fit."""
-
-    def resolve_text(
-        self,
-        text: str,
-        *,
-        dependencies: bool,
-        interpreter: Interpreter,
-        target: Target,
-        previous: tuple[PinnedWheel, ...],
-    ) -> Mapping[str, Json]:
-        """Resolve the text of a requirement file; without `dependencies` what it names is all there is."""
-
-    def export_uv(
-        self, files: Mapping[str, str], *, extras: Sequence[str], groups: Sequence[str]
-    ) -> Mapping[str, Json]:
-        """Return what a uv.lock holds, without the project: `files` are the lock and every pyproject.toml by path."""
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The files it comes from."""
+        return (self.source, *(wheel.source for wheel in self.requires or ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,7 +279,10 @@ class LayerSpec:
 
 @dataclass(frozen=True, slots=True)
 class BuildContext:
-    """What `build` may use. `distributions` are the normalised names of all packages pinned by any buildpack."""
+    """What `build` may use. `distributions` are the normalised names of all packages pinned by any buildpack.
+
+    `builder` is None only where nothing is pinned yet, so that nothing can have to be built.
+    """
 
     app: App
     requires: tuple[Require, ...]
@@ -302,6 +290,7 @@ class BuildContext:
     interpreter: Interpreter | None
     pins: Pins
     distributions: frozenset[str]
+    builder: WheelBuilder | None = None
 
 
 @dataclass(frozen=True, slots=True)

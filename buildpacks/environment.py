@@ -1,15 +1,17 @@
 """The environment: pinned wheels as layers of one virtual environment, whichever buildpack pinned them.
 
 Installed paths are those of `python -m venv /layers/site-packages`, so a package has the same layer digest in every
-application. A large wheel has a layer of its own: adding a package makes and sends that package alone. A tiny layer
-holds the environment itself; the wheels are checked against each other when it is made.
+application. A large wheel has a layer of its own, and so has each that is built from source: adding a package makes
+and sends that package alone. A tiny layer holds the environment itself; the wheels are checked against each other when
+it is made.
 """
 
 import posixpath
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from buildpacks.api import BuildContext, BuildResult, Files, Interpreter, LayerSpec, PinnedWheel
+from buildpacks.api import BuildContext, BuildResult, Files, Interpreter, LayerSpec, PinnedWheel, Source
+from buildpacks.services import WheelBuilder
 from layers import entry
 from layers.canonical import Json
 from layers.entry import Entry
@@ -24,7 +26,7 @@ _MOST_LAYERS = 64
 
 def build(context: BuildContext) -> BuildResult:
     """Describe the layers, and how the interpreter of the environment is found. The `build` of every installer."""
-    layers = wheel_layers(context.pins.wheels, interpreter_of(context.interpreter))
+    layers = wheel_layers(context.pins.wheels, interpreter_of(context.interpreter), context.builder)
     return BuildResult(layers, env={"PATH": f"/{_PREFIX}/bin", "VIRTUAL_ENV": f"/{_PREFIX}"})
 
 
@@ -35,54 +37,84 @@ def interpreter_of(interpreter: Interpreter | None) -> Interpreter:
     return interpreter
 
 
-def wheel_layers(wheels: Sequence[PinnedWheel], interpreter: Interpreter) -> tuple[LayerSpec, ...]:
-    """Describe the layers of a virtual environment that holds these wheels."""
-    scheme = Scheme(_PREFIX, interpreter.series, f"/{_PREFIX}/bin/python")
-    by_size = sorted(wheels, key=lambda wheel: (-(wheel.source.size or 0), wheel.name))
-    large = [wheel for wheel in by_size[:_MOST_LAYERS] if (wheel.source.size or 0) >= _LARGE]
-    small = sorted((wheel for wheel in wheels if wheel not in large), key=lambda wheel: wheel.name)
-    own = [_wheels_layer(wheel.name, [wheel], scheme) for wheel in sorted(large, key=lambda wheel: wheel.name)]
-    shared = [_wheels_layer("site-packages", small, scheme)] if small else []
-    return (_environment_layer(wheels, interpreter, scheme), *own, *shared)
+def wheel_layers(
+    wheels: Sequence[PinnedWheel], interpreter: Interpreter, builder: WheelBuilder | None = None
+) -> tuple[LayerSpec, ...]:
+    """Describe the layers of a virtual environment that holds these wheels; those from source come of the builder."""
+    scheme = _scheme(_PREFIX, interpreter)
+    first = sorted(wheels, key=lambda wheel: (not wheel.built, -(wheel.source.size or 0), wheel.name))
+    apart = [wheel for wheel in first[:_MOST_LAYERS] if wheel.built or (wheel.source.size or 0) >= _LARGE]
+    shared = sorted((wheel for wheel in wheels if wheel not in apart), key=lambda wheel: wheel.name)
+    together = [(wheel.name, [wheel]) for wheel in sorted(apart, key=lambda wheel: wheel.name)]
+    together += [("site-packages", shared)] if shared else []
+    return (
+        _environment_layer(wheels, interpreter, scheme, builder),
+        *(_wheels_layer(name, group, scheme, builder) for name, group in together),
+    )
 
 
-def _wheels_layer(name: str, wheels: Sequence[PinnedWheel], scheme: Scheme) -> LayerSpec:
+def entries(wheels: Sequence[PinnedWheel], interpreter: Interpreter, files: Files, *, prefix: str) -> tuple[Entry, ...]:
+    """List the files of a whole virtual environment at `prefix`, made of wheels none of which has to be built."""
+    scheme = _scheme(prefix, interpreter)
+    own = ("the virtual environment", _own_entries(interpreter, scheme))
+    return merge([own, *_installed(wheels, scheme, files, None)])
+
+
+def _scheme(prefix: str, interpreter: Interpreter) -> Scheme:
+    return Scheme(prefix, interpreter.series, f"/{prefix}/bin/python")
+
+
+def _wheels_layer(name: str, wheels: Sequence[PinnedWheel], scheme: Scheme, builder: WheelBuilder | None) -> LayerSpec:
     return LayerSpec(
         name,
-        _key("wheels", wheels, scheme),
-        lambda files: merge(_installed(wheels, scheme, files)),
-        tuple(wheel.source for wheel in wheels),
+        _key("wheels", wheels, scheme, builder),
+        lambda files: merge(_installed(wheels, scheme, files, builder)),
+        _sources(wheels),
     )
 
 
-def _environment_layer(wheels: Sequence[PinnedWheel], interpreter: Interpreter, scheme: Scheme) -> LayerSpec:
-    """Describe what `python -m venv` makes, without the patch release and the links that nothing reads (lib64)."""
-    home = posixpath.dirname(interpreter.executable)
-    settings = f"home = {home}\ninclude-system-site-packages = false\nversion = {interpreter.series}\n"
-    entries = (
-        entry.symlink(f"{_PREFIX}/bin/python", interpreter.executable),
-        entry.symlink(f"{_PREFIX}/bin/python3", "python"),
-        entry.symlink(f"{_PREFIX}/bin/python{interpreter.series}", "python"),
-        entry.directory(scheme.site_packages),
-        entry.file(f"{_PREFIX}/pyvenv.cfg", settings.encode()),
-    )
+def _environment_layer(
+    wheels: Sequence[PinnedWheel], interpreter: Interpreter, scheme: Scheme, builder: WheelBuilder | None
+) -> LayerSpec:
+    own = _own_entries(interpreter, scheme)
 
     def checked(files: Files) -> Iterable[Entry]:
-        merge([("the virtual environment", entries), *_installed(wheels, scheme, files)])
-        return entries
+        merge([("the virtual environment", own), *_installed(wheels, scheme, files, builder)])
+        return own
 
-    return LayerSpec(
-        "environment",
-        {**_key("environment", wheels, scheme), "executable": interpreter.executable},
-        checked,
-        tuple(wheel.source for wheel in wheels),
+    key = {**_key("environment", wheels, scheme, builder), "executable": interpreter.executable}
+    return LayerSpec("environment", key, checked, _sources(wheels))
+
+
+def _own_entries(interpreter: Interpreter, scheme: Scheme) -> tuple[Entry, ...]:
+    """List what `python -m venv` makes, without the patch release and the links that nothing reads (lib64)."""
+    home = posixpath.dirname(interpreter.executable)
+    settings = f"home = {home}\ninclude-system-site-packages = false\nversion = {interpreter.series}\n"
+    return (
+        entry.symlink(f"{scheme.prefix}/bin/python", interpreter.executable),
+        entry.symlink(f"{scheme.prefix}/bin/python3", "python"),
+        entry.symlink(f"{scheme.prefix}/bin/python{interpreter.series}", "python"),
+        entry.directory(scheme.site_packages),
+        entry.file(f"{scheme.prefix}/pyvenv.cfg", settings.encode()),
     )
 
 
-def _installed(wheels: Sequence[PinnedWheel], scheme: Scheme, files: Files) -> list[tuple[str, tuple[Entry, ...]]]:
+def _installed(
+    wheels: Sequence[PinnedWheel], scheme: Scheme, files: Files, builder: WheelBuilder | None
+) -> list[tuple[str, tuple[Entry, ...]]]:
     return [
-        (f"{pin.name} {pin.version}", wheel_entries(_read(pin, files[pin.source.digest]), scheme)) for pin in wheels
+        (f"{pin.name} {pin.version}", wheel_entries(_read(pin, _file(pin, files, builder)), scheme)) for pin in wheels
     ]
+
+
+def _file(pin: PinnedWheel, files: Files, builder: WheelBuilder | None) -> Path:
+    return _builder_of(builder).build(pin, files) if pin.built else files[pin.source.digest]
+
+
+def _builder_of(builder: WheelBuilder | None) -> WheelBuilder:
+    if builder is None:
+        raise RuntimeError("what is pinned from source comes with a builder")
+    return builder
 
 
 def _read(pin: PinnedWheel, path: Path) -> Wheel:
@@ -103,11 +135,17 @@ def _read(pin: PinnedWheel, path: Path) -> Wheel:
     return wheel
 
 
-def _key(layer: str, wheels: Sequence[PinnedWheel], scheme: Scheme) -> dict[str, Json]:
-    return {
+def _sources(wheels: Sequence[PinnedWheel]) -> tuple[Source, ...]:
+    return tuple(source for wheel in wheels for source in wheel.sources)
+
+
+def _key(layer: str, wheels: Sequence[PinnedWheel], scheme: Scheme, builder: WheelBuilder | None) -> dict[str, Json]:
+    recipes = [_builder_of(builder).recipe(wheel) for wheel in wheels if wheel.built]
+    key: dict[str, Json] = {
         "layer": layer,
         "prefix": scheme.prefix,
         "python": scheme.python,
         "series": scheme.series,
-        "wheels": sorted(wheel.source.digest.value for wheel in wheels),
+        "wheels": sorted(wheel.source.digest.value for wheel in wheels if not wheel.built),
     }
+    return {**key, "recipes": recipes} if recipes else key

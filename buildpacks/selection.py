@@ -16,13 +16,15 @@ from layers.errors import BuildError, IntegrityError
 
 if TYPE_CHECKING:
     from packaging.markers import Environment
-    from packaging.pylock import Package, PackageArchive, PackageWheel
+    from packaging.pylock import Package, PackageArchive, PackageSdist, PackageWheel
     from packaging.tags import Tag
 
 # The kernel's name of an architecture of the OCI image specification.
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 # No manylinux tag is older (PEP 513: manylinux1 is glibc 2.5).
 _OLDEST_GLIBC = 5
+# Source distributions; those of other kinds are older than wheels.
+ARCHIVES = (".tar.gz", ".zip")
 _LEGACY = {(2, 17): "manylinux2014", (2, 12): "manylinux2010", (2, 5): "manylinux1"}
 
 
@@ -36,7 +38,7 @@ def select(
     extras: frozenset[str] = frozenset(),
     groups: frozenset[str] = frozenset(),
 ) -> tuple[PinnedWheel, ...]:
-    """Choose one wheel of each package, sorted by name.
+    """Choose one wheel of each package, or its source where no wheel fits; sorted by name.
 
     `hashes` are those the user allows, and `urls` the addresses of wheels as the user wrote them, both by project;
     `extras` and `groups` are those of the document that are wanted.
@@ -104,12 +106,14 @@ def _platforms(target: Target) -> Iterator[str]:
 
 
 def _narrowed(package: Json, hashes: Mapping[str, frozenset[str]]) -> Json:
-    """Leave out the wheels that the user does not allow, unless none would be left: then the choice is refused."""
+    """Leave out the wheels that the user does not allow, unless nothing would be left: then the choice is refused."""
     wheels = package.get("wheels") if isinstance(package, Mapping) else None
     if not isinstance(package, Mapping) or isinstance(wheels, str) or not isinstance(wheels, Sequence):
         return package
     allowed = hashes.get(str(package.get("name")), frozenset())
     kept = [wheel for wheel in wheels if _sha256(wheel) in allowed]
+    if not kept and _sha256(package.get("sdist")) in allowed:
+        return {key: value for key, value in package.items() if key != "wheels"}
     return {**package, "wheels": kept or wheels}
 
 
@@ -134,11 +138,11 @@ def _pinned(package: "Package", file: object, fitting: "frozenset[Tag]", *, urls
     version = str(package.version or "")
     if isinstance(file, PackageWheel):
         source = Source("wheel", file.filename, _digest(package, file), file.size, package.name)
+    elif isinstance(file, PackageSdist):
+        source = Source("sdist", file.filename, _digest(package, file), file.size, package.name)
     elif isinstance(file, PackageArchive):
         source = _from_address(package, file, fitting, urls=urls)
         version = version or source.name.split("-")[1]
-    elif isinstance(file, PackageSdist):
-        raise _no_wheel(f"{package.name} {version} is only published as source")
     else:
         raise BuildError(
             f"{package.name} is a folder or a repository, and only wheels can be installed yet",
@@ -156,7 +160,7 @@ def _from_address(
     parts = urlsplit(file.url or "")
     name = unquote(posixpath.basename(parts.path))
     try:
-        if not parse_wheel_filename(name)[3] & fitting:
+        if not name.endswith(ARCHIVES) and not parse_wheel_filename(name)[3] & fitting:
             raise _no_wheel(f"{name} does not fit the image")
     except InvalidWheelFilename as error:
         raise _no_wheel(f"{name} is no wheel") from error
@@ -164,7 +168,7 @@ def _from_address(
     return Source("url", name, _digest(package, file), file.size, urls.get(package.name, found))
 
 
-def _digest(package: "Package", file: "PackageWheel | PackageArchive") -> Digest:
+def _digest(package: "Package", file: "PackageWheel | PackageSdist | PackageArchive") -> Digest:
     if "sha256" not in file.hashes:
         raise BuildError(
             f"cannot pin {package.name}: its file has no sha256",

@@ -41,7 +41,7 @@ def build(request: BuildRequest, progress: Progress) -> BuildOutcome:
         plan = detect(request, progress)
         pins = pinned(request, plan, supplied, progress)
         inherited = supplied.images.inherited(pins.base)
-        results = run_buildpacks(request, plan, pins)
+        results = run_buildpacks(request, plan, pins, supplied)
         run = run_configuration(request, plan, pins, results, inherited)
         specs = describe_layers(request, pins, results, run, unpacked=unpacked, progress=progress)
         workshop = Workshop(
@@ -120,7 +120,9 @@ def _warn_of_libraries(pins: PlatformLock, progress: Progress) -> None:
         progress.warn(warning)
 
 
-def run_buildpacks(request: BuildRequest, plan: Plan, pins: PlatformLock) -> tuple[BuildResult, ...]:
+def run_buildpacks(
+    request: BuildRequest, plan: Plan, pins: PlatformLock, supplied: Suppliers
+) -> tuple[BuildResult, ...]:
     """Ask the base and each buildpack what they add. Nothing is fetched or written by that."""
     common = BuildContext(
         app=request.app,
@@ -129,6 +131,7 @@ def run_buildpacks(request: BuildRequest, plan: Plan, pins: PlatformLock) -> tup
         interpreter=pins.interpreter,
         pins=Pins(),
         distributions=pins.distributions,
+        builder=supplied.builder(pins.base, pins.interpreter) if pins.interpreter else None,
     )
     return (
         base_image.addition(pins.base, pins.interpreter),

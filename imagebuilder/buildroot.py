@@ -11,13 +11,32 @@ from pathlib import Path
 import imagebuilder
 from buildpacks.api import Files, Source
 from imagebuilder.base import tiers
-from imagebuilder.base.pins import BasePins
+from imagebuilder.base.pins import BasePins, PinnedDeb
 from imagebuilder.cache import Cache
 from imagebuilder.export import FORMAT
 from imagebuilder.sandbox.box import EPOCH
 from layers import canonical, scratch
 from layers.blobs import storage_error
+from layers.digest import Digest
 from layers.unpack import unpack
+
+
+def packages(pins: BasePins) -> tuple[PinnedDeb, ...]:
+    """List the packages whose files are in a root."""
+    return tuple(deb for tier in (*pins.tiers, pins.build) for deb in tier)
+
+
+def root_key(pins: BasePins) -> Digest:
+    """Hash everything that decides which files are in a root."""
+    return canonical.digest(
+        {
+            "kind": "root",
+            "format": FORMAT,
+            "release": imagebuilder.__version__,
+            "architecture": pins.architecture,
+            "packages": [[deb.to_json() for deb in tier] for tier in (*pins.tiers, pins.build)],
+        }
+    )
 
 
 def build_root(pins: BasePins, cache: Cache, fetch: Callable[[Sequence[Source]], Files]) -> Path:
@@ -28,19 +47,9 @@ def build_root(pins: BasePins, cache: Cache, fetch: Callable[[Sequence[Source]],
     Raises what reading packages raises, IntegrityError IB865 if they do not fit together, StorageError IB601 if they
     cannot be written.
     """
-    debs = [deb for tier in (*pins.tiers, pins.build) for deb in tier]
-    key = canonical.digest(
-        {
-            "kind": "root",
-            "format": FORMAT,
-            "release": imagebuilder.__version__,
-            "architecture": pins.architecture,
-            "packages": [[deb.to_json() for deb in tier] for tier in (*pins.tiers, pins.build)],
-        }
-    )
-    root = cache.root / "roots" / key.hex
+    root = cache.root / "roots" / root_key(pins).hex
     if not root.is_dir():
-        files = fetch([deb.source for deb in debs])
+        files = fetch([deb.source for deb in packages(pins)])
         with scratch.folder(cache.root / "scratch") as made:
             try:
                 _make(pins, files, made, root)

@@ -1,7 +1,7 @@
 """The cache: what was fetched and what was made before, shared by all builds of a user.
 
     CACHE/blobs/sha256/…   wheels, debs, layers and documents (the store)
-    CACHE/results/…        the key of a layer's inputs -> the layer that came out of them
+    CACHE/results/…        the key of a layer's inputs -> the layer that came out of them; of a built wheel too
     CACHE/roots/…          the key of packages -> their files, for commands of a build
     CACHE/lock             held shared by builds, exclusively while something is deleted
 
@@ -58,29 +58,30 @@ class Cache:
             layer = _parse(self._record(key).read_bytes())
         except (OSError, ValueError, LookupError, TypeError, BuildError):
             return None
-        if not self.store.has(layer.descriptor.digest, layer.descriptor.size):
+        return layer if self._used(layer.descriptor) else None
+
+    def find_file(self, key: Mapping[str, Json]) -> Descriptor | None:
+        """Return the file made from these inputs before, or None."""
+        try:
+            found = _descriptor(json.loads(self._record(key).read_bytes()))
+        except (OSError, ValueError, LookupError, TypeError, BuildError):
             return None
-        with suppress(OSError):
-            os.utime(self.store.path(layer.descriptor.digest))
-        return layer
+        return found if self._used(found) else None
 
     def remember(self, key: Mapping[str, Json], layer: Layer) -> None:
         """Record what came out of these inputs."""
-        record = self._record(key)
-        try:
-            record.parent.mkdir(exist_ok=True, mode=0o700)
-        except OSError as error:
-            raise storage_error(error, record) from error
-        write_file(
-            record,
-            canonical.encode(
-                {
-                    "created_by": layer.created_by,
-                    "descriptor": layer.descriptor.to_json(),
-                    "diff_id": layer.diff_id.value,
-                }
-            ),
+        self._write(
+            key,
+            {
+                "created_by": layer.created_by,
+                "descriptor": layer.descriptor.to_json(),
+                "diff_id": layer.diff_id.value,
+            },
         )
+
+    def remember_file(self, key: Mapping[str, Json], file: Descriptor) -> None:
+        """Record a file of the store that came out of these inputs."""
+        self._write(key, {"descriptor": file.to_json()})
 
     def usage(self) -> Usage:
         """Count what is there."""
@@ -128,13 +129,29 @@ class Cache:
                     damaged.append(path.name)
         return tuple(damaged)
 
+    def _used(self, blob: Descriptor) -> bool:
+        """Say whether a blob is there; if it is, it will be among the last to be pruned."""
+        if not self.store.has(blob.digest, blob.size):
+            return False
+        with suppress(OSError):
+            os.utime(self.store.path(blob.digest))
+        return True
+
+    def _write(self, key: Mapping[str, Json], result: Json) -> None:
+        record = self._record(key)
+        try:
+            record.parent.mkdir(exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise storage_error(error, record) from error
+        write_file(record, canonical.encode(result))
+
     def _record(self, key: Mapping[str, Json]) -> Path:
         return self.root / "results" / canonical.digest(key).hex
 
     def _complete(self, record: Path) -> bool:
         with suppress(ValueError, LookupError, TypeError, BuildError):
-            layer = _parse(record.read_bytes())
-            return self.store.has(layer.descriptor.digest, layer.descriptor.size)
+            blob = _descriptor(json.loads(record.read_bytes()))
+            return self.store.has(blob.digest, blob.size)
         return False
 
     def _blobs(self) -> list[Path]:
@@ -175,9 +192,9 @@ def _listed(folder: Path) -> list[Path]:
 
 def _parse(record: bytes) -> Layer:
     document = json.loads(record)
+    return Layer(_descriptor(document), Digest(document["diff_id"]), str(document["created_by"]))
+
+
+def _descriptor(document: Mapping[str, Mapping[str, str]]) -> Descriptor:
     descriptor = document["descriptor"]
-    return Layer(
-        Descriptor(str(descriptor["mediaType"]), Digest(descriptor["digest"]), int(descriptor["size"])),
-        Digest(document["diff_id"]),
-        str(document["created_by"]),
-    )
+    return Descriptor(str(descriptor["mediaType"]), Digest(descriptor["digest"]), int(descriptor["size"]))

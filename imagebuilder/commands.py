@@ -61,12 +61,17 @@ def plan(chosen: Chosen, console: Console) -> int:
     from imagebuilder import ignore, launch, libraries, lock, outside, pin
     from imagebuilder.reports import plan as report
     from imagebuilder.resolve import resolve
+    from imagebuilder.suppliers import suppliers
 
     request = configuration.request
     found = resolve(outside.order(request), request.app)
     pins = lock.read(request.source).get(str(request.platform))
     stale = pin.stale(found, request, pins)
-    results = pipeline.preview(request, found) if stale or not pins else pipeline.run_buildpacks(request, found, pins)
+    if stale or not pins:
+        results = pipeline.preview(request, found)
+    else:
+        supplied = suppliers(request, Cache(request.cache_dir), Progress())
+        results = pipeline.run_buildpacks(request, found, pins, supplied)
     lacking = libraries.missing(pins.libraries, pins.base.packages) if pins and not stale else ()
     document = report.document(
         found,

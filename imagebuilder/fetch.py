@@ -130,7 +130,7 @@ class Downloader:
                 yield expand(source.locator, self.environment)
             case "deb" | "python":
                 yield from self.locate(source)
-            case "wheel":
+            case "wheel" | "sdist":
                 for place, is_index in self._places():
                     try:
                         yield from _offers(web, place, source, is_index=is_index)
@@ -149,7 +149,7 @@ class Downloader:
         places = ", ".join(dict.fromkeys(str(place) for place, _ in self._places()))
         return BuildError(
             f"{source.name} is on {asked} that was asked",
-            details=(f"asked {places}",) if source.kind == "wheel" else (),
+            details=() if source.kind == "deb" else (f"asked {places}",),
             hint="configure a place that has it, or pin again with `imagebuilder lock --upgrade`",
             code="IB703",
         )
@@ -193,7 +193,8 @@ def _listed(web: Web, place: Place, project: str) -> tuple["IndexFile", ...]:
     folder = local_path(address)
     if folder and folder.is_dir():
         if not project:
-            return tuple(simple.IndexFile(path.name, str(path)) for path in sorted(folder.glob("*.whl")))
+            found = (path for kind in ("*.whl", "*.tar.gz", "*.zip") for path in folder.glob(kind))
+            return tuple(simple.IndexFile(path.name, str(path)) for path in sorted(found))
         address = (folder / "index.html").as_uri()
     try:
         page = web.get(address, limit=_PAGE_LIMIT, accept=simple.ACCEPT)

@@ -57,7 +57,7 @@ def find(
     A library counts as brought wherever in a wheel it lies: how it is found there is the wheels' own affair. If nobody
     can be asked which packages have what is missing, that is an error only if `strict`.
     """
-    native = [wheel for wheel in wheels if not wheel.source.name.endswith("-any.whl")]
+    native = [wheel for wheel in wheels if not wheel.built and not wheel.source.name.endswith("-any.whl")]
     if not native:
         return ()
     files = fetch([wheel.source for wheel in native])

@@ -7,6 +7,7 @@ Python packages stand in the form of PEP 751. Tables and keys have one order, so
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import tomli
 
@@ -71,6 +72,11 @@ class PlatformLock:
         return frozenset(wheel.name for wheel in self.wheels)
 
     @property
+    def builds(self) -> bool:
+        """Whether something is built from source."""
+        return any(wheel.built for step in self.steps.values() for wheel in step.pins.wheels)
+
+    @property
     def inputs(self) -> Digest:
         """Hash what is pinned, not when or from what: the same for any two locks that give the same image."""
         versions = {name: step.version for name, step in self.steps.items() if step.version}
@@ -79,7 +85,10 @@ class PlatformLock:
                 **({"buildpacks": versions} if versions else {}),
                 "base": self.base.identity,
                 "interpreter": _identity(self.interpreter),
-                "wheels": {name: [w.source.digest.value for w in s.pins.wheels] for name, s in self.steps.items()},
+                "wheels": {
+                    name: [source.digest.value for wheel in step.pins.wheels for source in wheel.sources]
+                    for name, step in self.steps.items()
+                },
             }
         )
 
@@ -100,7 +109,7 @@ def read(folder: Path) -> Lock:
         if document["version"] != _VERSION:
             raise _unreadable(f"it has version {document['version']}, this imagebuilder reads {_VERSION}")
         return {name: _platform(table) for name, table in document["platforms"].items()}
-    except (tomli.TOMLDecodeError, LookupError, TypeError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise _unreadable(f"{type(error).__name__}: {error}") from error
 
 
@@ -206,13 +215,23 @@ def _require_table(require: Require) -> dict[str, Json]:
 
 
 def _wheel_table(wheel: PinnedWheel) -> dict[str, Json]:
-    source = wheel.source
+    table: dict[str, Json] = {"name": wheel.name, "version": wheel.version}
+    if not wheel.built:
+        return {**table, "wheels": [_file_table(wheel.source)]}
+    return {
+        **table,
+        "sdist": _file_table(wheel.source),
+        "build-requires": [_wheel_table(each) for each in wheel.requires or ()],
+    }
+
+
+def _file_table(source: Source) -> dict[str, Json]:
     file: dict[str, Json] = {"name": source.name, "hashes": {"sha256": source.digest.hex}}
     if source.size is not None:
         file["size"] = source.size
     if source.kind == "url":
         file["url"] = source.locator
-    return {"name": wheel.name, "version": wheel.version, "wheels": [file]}
+    return file
 
 
 def _platform(value: object) -> PlatformLock:
@@ -271,17 +290,25 @@ def _require(table: Table) -> Require:
 
 
 def _wheel(table: Table) -> PinnedWheel:
+    name, version = table.text("name"), table.text("version")
+    if "sdist" not in table.values:
+        return _published(table)
+    requires = tuple(map(_published, table.tables("build-requires")))
+    return PinnedWheel(name, version, _source(table.table("sdist"), "sdist", name), requires)
+
+
+def _published(table: Table) -> PinnedWheel:
     name = table.text("name")
     (file,) = table.tables("wheels")
+    return PinnedWheel(name, table.text("version"), _source(file, "wheel", name))
+
+
+def _source(file: Table, kind: Literal["wheel", "sdist"], name: str) -> Source:
     url = file.text("url", "")
-    return PinnedWheel(
-        name,
-        table.text("version"),
-        Source(
-            kind="url" if url else "wheel",
-            name=file.text("name"),
-            digest=Digest("sha256:" + file.table("hashes").text("sha256")),
-            size=file.number("size") if "size" in file.values else None,
-            locator=url or name,
-        ),
+    return Source(
+        kind="url" if url else kind,
+        name=file.text("name"),
+        digest=Digest("sha256:" + file.table("hashes").text("sha256")),
+        size=file.number("size") if "size" in file.values else None,
+        locator=url or name,
     )

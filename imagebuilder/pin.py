@@ -6,6 +6,7 @@ interpreter. Only then, or when asked to upgrade, is the network asked what ther
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from buildpacks.api import App, Interpreter, PinContext, Pins, Setting, Target
 from imagebuilder import libraries
@@ -15,6 +16,8 @@ from imagebuilder.libraries import Library
 from imagebuilder.lock import LockedStep, PlatformLock
 from imagebuilder.request import BuildRequest
 from imagebuilder.resolve import Plan, Step
+from imagebuilder.sources import pins as sources
+from imagebuilder.sources.resolver import SourceResolver
 from imagebuilder.suppliers import Suppliers
 from layers.digest import Digest
 from layers.errors import BuildError, UsageError
@@ -64,13 +67,24 @@ def pin(
         kept = None
     if image.is_image(request.base):
         return _pin_on_image(plan, request, lock, kept, suppliers=suppliers, upgrade=upgrade)
+    build_packages = _build_packages(request)
     offer = _Offer(
         debian.target(suppliers.index()) if kept is None else image.target(kept),
         lambda: debian.interpreters(suppliers.index()) + suppliers.pythons.interpreters(offer.target),
+        lambda interpreter: (
+            kept
+            if kept and lock and lock.build_packages == build_packages
+            else debian.pin(
+                suppliers.index(),
+                interpreter=interpreter,
+                packages=tuple(sorted({*request.packages} - {libraries.AUTO})),
+                build_packages=build_packages,
+            )
+        ),
     )
     old_steps = _fitting_steps(lock, offer)
     steps = _pin_steps(plan, request, old_steps, suppliers=suppliers, upgrade=upgrade, offer=offer, renew=kept is None)
-    packages, build_packages = _packages(request, steps), _build_packages(request)
+    packages = _packages(request, steps)
     needed = _libraries(steps, packages, lock if kept else None, suppliers)
     wanted = (packages, build_packages, _to_add(packages, needed), _os_packages(_interpreter(steps)))
     if kept is None or lock is None or wanted != _known(lock):
@@ -83,6 +97,7 @@ def pin(
             packages=tuple(sorted({*packages, *_to_add(packages, needed)} - {libraries.AUTO})),
             build_packages=build_packages,
         )
+    steps = sources.complete(steps, suppliers.resolver, partial(suppliers.builder, kept))
     return PlatformLock(kept, packages, steps, build_packages, needed)
 
 
@@ -122,7 +137,11 @@ def _pin_on_image(
     upgrade: Upgrade,
 ) -> PlatformLock:
     base = kept if isinstance(kept, ImagePins) else suppliers.images.pin(request.base, request.platform)
-    offer = _Offer(image.target(base), lambda: base.found.interpreters + suppliers.pythons.interpreters(offer.target))
+    offer = _Offer(
+        image.target(base),
+        lambda: base.found.interpreters + suppliers.pythons.interpreters(offer.target),
+        lambda _interpreter: base,
+    )
     old_steps = _fitting_steps(lock, offer)
     steps = _pin_steps(plan, request, old_steps, suppliers=suppliers, upgrade=upgrade, offer=offer, renew=kept is None)
     packages = _packages(request, steps)
@@ -133,15 +152,20 @@ def _pin_on_image(
             code="IB340",
         )
     image.check_packages(base, (*packages, *request.build_packages))
-    return PlatformLock(base, packages, steps)
+    return PlatformLock(base, packages, sources.complete(steps, suppliers.resolver, partial(suppliers.builder, base)))
 
 
 @dataclass(frozen=True, slots=True)
 class _Offer:
-    """What wheels have to fit, and which interpreters there are: those of the base, and those that run on it."""
+    """What wheels have to fit, which interpreters there are (of the base, and those that run on it), and a base.
+
+    The base in which something is built to see what it requires is the one that will be pinned, unless a buildpack
+    asks for packages besides.
+    """
 
     target: Target
     interpreters: Callable[[], tuple[Interpreter, ...]]
+    base: Callable[[Interpreter], Base]
 
 
 def _fitting_steps(lock: PlatformLock | None, offer: _Offer) -> Mapping[str, LockedStep]:
@@ -201,7 +225,7 @@ def _pin_step(
             target=offer.target,
             interpreters=offer.interpreters,
             interpreter=interpreter,
-            resolver=suppliers.resolver,
+            resolver=SourceResolver(suppliers.resolver, lambda python: suppliers.builder(offer.base(python), python)),
             previous=previous,
         )
     )

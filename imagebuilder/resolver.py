@@ -6,7 +6,7 @@ reach it through its environment, never through its arguments, which every user 
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tomli
@@ -16,7 +16,7 @@ from buildpacks import requirements as requirement_files
 from buildpacks.api import App, Interpreter, PinnedWheel, Target
 from imagebuilder import forbidden, uv_program
 from imagebuilder.fetch import Downloader
-from imagebuilder.index import without_credentials
+from imagebuilder.index import Place, without_credentials
 from imagebuilder.unresolved import unresolved
 from layers import scratch
 from layers.blobs import storage_error
@@ -53,7 +53,7 @@ class UvResolver:
         target: Target,
         previous: tuple[PinnedWheel, ...],
     ) -> Mapping[str, Json]:
-        """Resolve requirement files for one interpreter and target; implements buildpacks.api.Resolver.
+        """Resolve requirement files for one interpreter and target; implements buildpacks.services.Resolver.
 
         Raises what `requirements.read` raises for lines that uv is not to see, what `forbidden.check` raises, and what
         `unresolved` makes of uv's explanation if there is no solution.
@@ -70,7 +70,7 @@ class UvResolver:
         target: Target,
         previous: tuple[PinnedWheel, ...],
     ) -> Mapping[str, Json]:
-        """Resolve the text of a requirement file; implements buildpacks.api.Resolver. Raises as `resolve` does."""
+        """Resolve the text of a requirement file; implements buildpacks.services.Resolver. Raises as `resolve` does."""
         if dependencies:
             forbidden.check(self.downloader.environment)
         with scratch.folder(self.folder.absolute() / "scratch") as folder:
@@ -120,7 +120,7 @@ class UvResolver:
     def export_uv(
         self, files: Mapping[str, str], *, extras: Sequence[str], groups: Sequence[str]
     ) -> Mapping[str, Json]:
-        """Have uv write its lock in the form of PEP 751; implements buildpacks.api.Resolver.
+        """Have uv write its lock in the form of PEP 751; implements buildpacks.services.Resolver.
 
         uv sees copies of the files alone: no folder above the application decides anything, and nothing is written
         beside them. Raises UsageError IB312 if uv cannot read its lock.
@@ -143,6 +143,12 @@ class UvResolver:
         except OSError as error:
             raise storage_error(error, self.folder) from error
         return {key: locks.plain(value) for key, value in document.items()}
+
+    def offering(self, folder: Path) -> "UvResolver":
+        """Return a resolver that also looks for wheels in a folder."""
+        links = (*self.downloader.index.find_links, Place(str(folder.absolute()), "wheels built from source"))
+        index = replace(self.downloader.index, find_links=links)
+        return replace(self, downloader=replace(self.downloader, index=index))
 
     def _arguments(self, pins: Path, *, interpreter: Interpreter, target: Target) -> list[str]:
         minor = max(known for known in _GLIBC if known <= max(target.glibc[1], _GLIBC[0]))
@@ -196,11 +202,14 @@ class UvResolver:
         wheels = [_file(wheel) for wheel in listed] if isinstance(listed, list) else []
         allowed = hashes.get(name, frozenset())
         if allowed and not any(f"sha256:{_sha256(wheel)}" in allowed for wheel in wheels):
-            wheels += [
+            named: list[dict[str, Json]] = [
                 {"name": file.name, "url": file.url, "hashes": {"sha256": file.sha256}}
                 for file in self.downloader.files(name)
-                if f"sha256:{file.sha256}" in allowed and file.name.endswith(".whl")
+                if f"sha256:{file.sha256}" in allowed
             ]
+            wheels += [file for file in named if str(file["name"]).endswith(".whl")]
+            if sources := [file for file in named if str(file["name"]).endswith(selection.ARCHIVES)]:
+                kept["sdist"] = sources[0]
         return {**kept, "wheels": wheels}
 
 

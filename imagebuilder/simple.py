@@ -13,12 +13,17 @@ ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+ht
 
 @dataclass(frozen=True, slots=True)
 class IndexFile:
-    """A file that an index offers: name, absolute address, sha256 in hexadecimal (or empty), size if it says so."""
+    """A file that an index offers: name, absolute address, sha256 in hexadecimal (or empty), size if it says so.
+
+    `python` is what it requires of Python's version (PEP 440); `yanked` says that nobody should choose it any more.
+    """
 
     name: str
     url: str
     sha256: str = ""
     size: int | None = None
+    python: str = ""
+    yanked: bool = False
 
 
 def parse(page: bytes, address: str) -> tuple[IndexFile, ...]:
@@ -28,7 +33,7 @@ def parse(page: bytes, address: str) -> tuple[IndexFile, ...]:
     reader = _Anchors(address)
     reader.feed(page.decode("utf-8"))
     reader.close()
-    return tuple(_from_link(link) for link in reader.links)
+    return tuple(reader.files)
 
 
 def _from_json(document: object, address: str) -> Iterator[IndexFile]:
@@ -44,14 +49,16 @@ def _from_json(document: object, address: str) -> Iterator[IndexFile]:
                 urljoin(address, str(file.get("url", ""))),
                 sha256 if isinstance(sha256, str) else "",
                 size if isinstance(size, int) else None,
+                str(file.get("requires-python") or ""),
+                bool(file.get("yanked")),
             )
 
 
-def _from_link(link: str) -> IndexFile:
+def _from_link(link: str, *, python: str = "", yanked: bool = False) -> IndexFile:
     parts = urlsplit(link)
     name = unquote(posixpath.basename(parts.path))
     sha256 = parts.fragment.removeprefix("sha256=") if parts.fragment.startswith("sha256=") else ""
-    return IndexFile(name, parts._replace(fragment="").geturl(), sha256)
+    return IndexFile(name, parts._replace(fragment="").geturl(), sha256, None, python, yanked)
 
 
 class _Anchors(HTMLParser):
@@ -60,12 +67,14 @@ class _Anchors(HTMLParser):
     def __init__(self, address: str) -> None:
         super().__init__()
         self._base = address
-        self.links: list[str] = []
+        self.files: list[IndexFile] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Take `href` of links and of `base`."""
-        target = dict(attrs).get("href")
+        found = dict(attrs)
+        target = found.get("href")
         if target and tag == "a":
-            self.links.append(urljoin(self._base, target))
+            python = found.get("data-requires-python") or ""
+            self.files.append(_from_link(urljoin(self._base, target), python=python, yanked="data-yanked" in found))
         elif target and tag == "base":
             self._base = urljoin(self._base, target)

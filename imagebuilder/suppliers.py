@@ -5,19 +5,22 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from buildpacks.api import Files, Resolver, Source
+from buildpacks.api import Files, Interpreter, Source
 from imagebuilder import destinations, libraries, python_builds, remote
 from imagebuilder import index as index_settings
 from imagebuilder.base import debian
+from imagebuilder.base import image as base_image
 from imagebuilder.base.image import BaseImages
 from imagebuilder.base.index import PackageIndex
 from imagebuilder.base.mirrors import Mirrors
+from imagebuilder.base.pins import Base, BasePins
 from imagebuilder.cache import Cache
 from imagebuilder.fetch import Downloader
 from imagebuilder.progress import Progress
 from imagebuilder.python_builds import PythonBuilds
 from imagebuilder.request import BuildRequest
 from imagebuilder.resolver import UvResolver
+from imagebuilder.sources.builder import SourceBuilder
 from layers.blobs import BlobStore
 from layers.digest import Digest
 
@@ -31,16 +34,18 @@ class Suppliers:
 
     `pythons` are the standalone builds of CPython. `fetch` is given the moment at which the snapshot archive has the
     debs among the files. `packages_with` says which packages of the suite have libraries. `scratch` is where a folder
-    for what is unpacked can be made.
+    for what is unpacked can be made. `builder` builds
+    wheels from source for a base and an interpreter in it.
     """
 
     index: Callable[[], PackageIndex]
     images: BaseImages
     pythons: PythonBuilds
-    resolver: Resolver
+    resolver: UvResolver
     fetch: Callable[[Sequence[Source], str], Files]
     packages_with: libraries.Lookup
     scratch: Path
+    builder: Callable[[Base, Interpreter], SourceBuilder]
 
 
 def suppliers(request: BuildRequest, cache: Cache, progress: Progress) -> Suppliers:
@@ -91,6 +96,7 @@ def suppliers(request: BuildRequest, cache: Cache, progress: Progress) -> Suppli
         fetch,
         functools.partial(_packages_with, request, mirrors, downloader, cache.store, progress),
         cache.root / "scratch",
+        _builder(request, cache, progress, fetch),
     )
 
 
@@ -124,3 +130,25 @@ def _keep(store: BlobStore, digest: Digest, get: Callable[[], bytes]) -> bytes:
         with store.writer(digest) as blob:
             blob.write(get())
     return store.read(digest, limit=_CONTENTS_MAX)
+
+
+def _builder(
+    request: BuildRequest, cache: Cache, progress: Progress, fetch: Callable[[Sequence[Source], str], Files]
+) -> Callable[[Base, Interpreter], SourceBuilder]:
+    """Return what makes builders; what one of them has built, none of them builds again."""
+    built: dict[Digest, Path] = {}
+
+    def builder(base: Base, interpreter: Interpreter) -> SourceBuilder:
+        snapshot = base.snapshot if isinstance(base, BasePins) else ""
+        return SourceBuilder(
+            base,
+            interpreter,
+            target=base_image.target(base),
+            cache=cache,
+            fetch=lambda sources: fetch(sources, snapshot),
+            progress=progress,
+            use_cache=request.use_cache,
+            built=built,
+        )
+
+    return builder

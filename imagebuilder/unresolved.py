@@ -24,6 +24,12 @@ _REFUSED = re.compile(r"\b(401 Unauthorized|403 Forbidden)\b")
 _ADDRESS = re.compile(r"https?://[^\s`'\")>]+")
 
 
+class NoWheelError(BuildError):
+    """No wheel of a package fits the image; `wanted` is the requirement for it, as far as uv tells."""
+
+    wanted: str = ""
+
+
 def unresolved(errors: str, interpreter: Interpreter, target: Target, *, downloader: Downloader) -> BuildError:
     """Say what uv's explanation means. `downloader` is asked what files there are, if none of them fits."""
     text = " ".join(without_credentials(errors).split())
@@ -32,7 +38,7 @@ def unresolved(errors: str, interpreter: Interpreter, target: Target, *, downloa
             return error
     if found := _NO_WHEEL.search(text):
         name = found[1] or found[2]
-        asked = re.search(rf"you require ({re.escape(name)}(?:[<>=!~][^\s,]+,?)*)", text)
+        asked = re.search(rf"(?:you require|depends? on) ({re.escape(name)}(?:[<>=!~][^\s,]+,?)*)", text)
         wanted = asked[1].rstrip(",") if asked else name
         return _no_wheel(wanted, interpreter, target, offered=_wheels(name, wanted, downloader))
     if "unsatisfiable" in text:
@@ -123,7 +129,7 @@ def _no_wheel(wanted: str, interpreter: Interpreter, target: Target, *, offered:
     near = [name for name in offered if "linux" in name and machine in name] or offered
     shown = ", ".join(near[-_WHEELS_SHOWN:]) or "no wheel, only source"
     more = f" and {len(offered) - _WHEELS_SHOWN} more" if len(offered) > _WHEELS_SHOWN else ""
-    return BuildError(
+    error = NoWheelError(
         f"no wheel of {wanted} fits the image",
         details=(
             f"wanted: {tag}, abi3 or none, for {machine} with glibc {target.glibc[0]}.{target.glibc[1]} or older",
@@ -132,6 +138,8 @@ def _no_wheel(wanted: str, interpreter: Interpreter, target: Target, *, offered:
         hint="choose another version of it or of Python, or build a wheel and serve it with --find-links",
         code="IB407",
     )
+    error.wanted = wanted
+    return error
 
 
 def _wheels(project: str, wanted: str, downloader: Downloader) -> list[str]:

@@ -104,7 +104,7 @@ def _entry(folder: _Folder, name: str, status: os.stat_result, *, path: str, at:
     with _reported(path):
         text = os.readlink(name, dir_fd=folder.descriptor)
     target = os.fsencode(text).decode("utf-8", "surrogateescape")
-    if _leaves(path, target):
+    if leaves(path, target):
         raise UsageError(
             f"the link {path!r} leads out of the application: {target!r}",
             hint="make it relative to a file of the application, or name it in .imagebuilderignore",
@@ -113,7 +113,7 @@ def _entry(folder: _Folder, name: str, status: os.stat_result, *, path: str, at:
     return entry.symlink(f"{at}/{path}", target)
 
 
-def _leaves(path: str, target: str) -> bool:
+def leaves(path: str, target: str) -> bool:
     """Say whether a link's text leads above the root. The link is stored, never followed, so its text is enough."""
     depth = path.count("/")
     for part in target.split("/"):

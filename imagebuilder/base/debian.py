@@ -42,7 +42,7 @@ BASE = (
     "zlib1g",
 )
 # Essential packages: others use their programs without saying so (Debian policy, 3.8).
-ESSENTIAL = ("bash", "coreutils", "dash", "diffutils", "findutils", "grep", "gzip", "mawk", "sed", "tar")
+ESSENTIAL = ("bash", "coreutils", "dash", "diffutils", "findutils", "grep", "gzip", "mawk", "perl-base", "sed", "tar")
 _PYTHON = re.compile(r"python3\.[0-9]+")
 _GLIBC = re.compile(r"([0-9]+)\.([0-9]+)")
 

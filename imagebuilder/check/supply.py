@@ -1,6 +1,7 @@
 """Supplies: all that a build needs from outside, in the cache before it starts, so that it can do without a network."""
 
 from imagebuilder import build as pipeline
+from imagebuilder import buildroot
 from imagebuilder.base.pins import BasePins
 from imagebuilder.cache import Cache
 from imagebuilder.progress import Progress
@@ -22,10 +23,12 @@ def bring(request: BuildRequest, progress: Progress) -> tuple[Digest, ...]:
         pins = pipeline.pinned(request, plan, supplied, progress)
         inherited = supplied.images.inherited(pins.base)
         supplied.images.fetch(inherited)
-        results = pipeline.run_buildpacks(request, plan, pins)
+        results = pipeline.run_buildpacks(request, plan, pins, supplied)
         run = pipeline.run_configuration(request, plan, pins, results, inherited)
         specs = pipeline.describe_layers(request, pins, results, run, unpacked=unpacked, progress=progress)
         sources = {source.digest: source for spec in specs for source in spec.sources}
+        if isinstance(pins.base, BasePins) and pins.builds:
+            sources |= {deb.digest: deb.source for deb in buildroot.packages(pins.base)}
         snapshot = pins.base.snapshot if isinstance(pins.base, BasePins) else ""
         supplied.fetch(tuple(sources.values()), snapshot)
         base = (

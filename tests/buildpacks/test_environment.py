@@ -1,13 +1,13 @@
 """The virtual environment as layers: which wheel goes where, and what makes a layer another one."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from buildpacks import environment
-from buildpacks.api import App, BuildContext, Interpreter, LayerSpec, PinnedWheel, Pins, Source, Target
+from buildpacks.api import App, BuildContext, Files, Interpreter, LayerSpec, PinnedWheel, Pins, Source, Target
 from layers.canonical import Json
 from layers.descriptor import Platform
 from layers.digest import Digest
@@ -124,3 +124,54 @@ def test_a_wheel_that_is_not_what_its_pin_says_is_refused_as_ib511(tmp_path: Pat
     with pytest.raises(IntegrityError, match=f"honest 1.0, and not {claimed}") as caught:
         made(shared, files)
     assert caught.value.code == "IB511"
+
+
+@dataclass
+class Shelf:
+    """A builder whose wheels are there already."""
+
+    folder: Path
+    compiler: str = "gcc 14"
+
+    def recipe(self, wheel: PinnedWheel) -> Mapping[str, Json]:
+        """Name the source and the compiler."""
+        return {"source": wheel.source.digest.value, "compiler": self.compiler}
+
+    def build(self, wheel: PinnedWheel, files: Files) -> Path:
+        """Return the wheel of that name."""
+        assert {source.digest for source in wheel.sources} <= files.keys()
+        return self.folder / f"{wheel.name}-{wheel.version}-py3-none-any.whl"
+
+
+def from_source(name: str, *requires: PinnedWheel) -> PinnedWheel:
+    return PinnedWheel(
+        name, "1.0", Source("sdist", f"{name}-1.0.tar.gz", Digest.of(name.encode()), 5, name), tuple(requires)
+    )
+
+
+def test_a_wheel_from_source_has_a_layer_of_its_own_that_is_known_by_its_recipe(tmp_path: Path) -> None:
+    wheels, files = stored(tmp_path, index.wheel("tool"), index.wheel("demo", files={"demo.py": b"1"}))
+    source = from_source("demo", wheels[0])
+    specs = environment.wheel_layers([source, pinned("b", 1)], PYTHON, Shelf(tmp_path))
+    assert [spec.name for spec in specs] == ["environment", "demo", "site-packages"]
+    assert [one.name for one in specs[1].sources] == ["demo-1.0.tar.gz", "tool-1.0-py3-none-any.whl"]
+    assert "layers/site-packages/lib/python3.13/site-packages/demo.py" in made(
+        specs[1], {**files, source.source.digest: tmp_path / "demo-1.0.tar.gz"}
+    )
+    others = environment.wheel_layers([source, pinned("b", 1)], PYTHON, Shelf(tmp_path, "gcc 15"))
+    assert [one.key == other.key for one, other in zip(specs, others, strict=True)] == [False, False, True]
+
+
+def test_a_wheel_that_is_built_as_another_project_is_refused(tmp_path: Path) -> None:
+    _, files = stored(tmp_path, index.wheel("other"))
+    (tmp_path / "demo-1.0-py3-none-any.whl").write_bytes(index.wheel("other").content)
+    spec = environment.wheel_layers([from_source("demo")], PYTHON, Shelf(tmp_path))[1]
+    with pytest.raises(IntegrityError, match=r"demo-1\.0\.tar\.gz holds other 1\.0") as caught:
+        made(spec, {**files, from_source("demo").source.digest: tmp_path})
+    assert caught.value.code == "IB511"
+
+
+def test_of_very_many_sources_some_share_a_layer() -> None:
+    specs = environment.wheel_layers([from_source(f"p{number:03}") for number in range(70)], PYTHON, Shelf(Path()))
+    assert len(specs) == 1 + 64 + 1
+    assert len(specs[-1].sources) == 6

@@ -127,7 +127,7 @@ def test_before_its_version_2_3_poetry_did_not_hash_the_groups_of_the_standard(t
         ),
         (lock(package("x"), package("x")), {}, "IB407", "'x'"),
         (lock(package("x") + '[package.source]\ntype = "git"\n'), {}, "IB315", "x is a folder"),
-        (lock(package("x", tag="cp313-cp313-win_amd64")), {}, "IB407", "x 1.0"),
+        (lock(package("x", tag="cp313-cp313-win_amd64")), {}, "IB411", "x: its file has no sha256"),
         (lock(*PACKAGES), {"groups": "wbe"}, "IB314", "no group wbe"),
         (lock(*PACKAGES), {"extras": "web"}, "IB314", "no extra web"),
         ("[[", {}, "IB103", "poetry.lock"),

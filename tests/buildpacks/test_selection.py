@@ -85,8 +85,7 @@ def test_markers_are_those_of_the_image() -> None:
         package("b", "cp312-cp312-manylinux_2_28_x86_64"),
         package("b", "cp313-cp313-musllinux_1_2_x86_64", "cp313-cp313-win_amd64"),
         by_address("https://example.com/b-1-cp312-cp312-linux_x86_64.whl"),
-        by_address("https://example.com/b-1.tar.gz"),
-        {"name": "b", "version": "1", "sdist": {"url": "https://x/b-1.tar.gz", "hashes": {"sha256": "0" * 64}}},
+        by_address("https://example.com/b-1.tar.bz2"),
     ],
 )
 def test_a_package_without_a_fitting_wheel_is_ib407(unfit: Mapping[str, Json]) -> None:
@@ -99,6 +98,32 @@ def test_a_package_that_would_have_to_be_built_is_ib315() -> None:
     with pytest.raises(BuildError, match="b is a folder") as caught:
         select({"name": "b", "version": "1", "directory": {"path": "."}})
     assert caught.value.code == "IB315"
+
+
+SDIST: Mapping[str, Json] = {"url": "https://x/b-1.tar.gz", "hashes": {"sha256": "f" * 64}}
+
+
+@pytest.mark.parametrize("wheels", [(), ("cp312-cp312-manylinux_2_28_x86_64",)])
+def test_a_package_without_a_fitting_wheel_is_pinned_as_source(wheels: tuple[str, ...]) -> None:
+    offered = {key: value for key, value in package("b", *wheels).items() if value}
+    (chosen,) = select({**offered, "sdist": SDIST})
+    assert chosen.built and chosen.requires is None
+    assert (chosen.source.kind, chosen.source.name, chosen.source.locator) == ("sdist", "b-1.tar.gz", "b")
+    (wheel,) = select({**package("b", "py3-none-any"), "sdist": SDIST})
+    assert not wheel.built
+
+
+def test_an_address_of_a_source_is_pinned_with_its_address() -> None:
+    (chosen,) = select(by_address("https://example.com/b-1.tar.gz"))
+    assert chosen.built
+    assert (chosen.source.kind, chosen.source.locator) == ("url", "https://example.com/b-1.tar.gz")
+
+
+def test_if_only_the_source_is_allowed_by_its_hash_no_wheel_is_chosen() -> None:
+    (chosen,) = select(
+        {**package("b", "py3-none-any"), "sdist": SDIST}, hashes={"b": frozenset({"sha256:" + "f" * 64})}
+    )
+    assert chosen.built
 
 
 def test_only_files_whose_hash_the_user_allows_are_chosen() -> None:

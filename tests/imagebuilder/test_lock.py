@@ -1,5 +1,6 @@
 """The lock reads back what it wrote, in one order, without addresses; what it cannot understand is an error."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,13 +21,15 @@ FLASK = PinnedWheel("flask", "3.1.2", Source("wheel", "flask-3.1.2-py3-none-any.
 DIRECT = PinnedWheel(
     "own", "1", Source("url", "own-1-py3-none-any.whl", Digest.of(b"o"), None, "https://example.com/o")
 )
+BUILT = PinnedWheel("built", "2", Source("sdist", "built-2.tar.gz", Digest.of(b"s"), 4, "built"), (FLASK,))
+ALONE = PinnedWheel("alone", "1", Source("url", "alone-1.zip", Digest.of(b"z"), 5, "https://example.com/o"), ())
 REQUIRE = Require("cpython", build=True, launch=True, version=">=3.12", version_source="pyproject.toml")
 PINS = PlatformLock(
     BasePins("trixie", "amd64", "20261120T141110Z", ((LIBC,), (PYTHON,), ())),
     ("libpq5",),
     {
         "cpython": LockedStep(Pins(INTERPRETER), (REQUIRE,), {"pyproject.toml": Digest.of(b"x").value}, {"python": ""}),
-        "pip-install": LockedStep(Pins(wheels=(FLASK, DIRECT)), interpreter="3.13.5"),
+        "pip-install": LockedStep(Pins(wheels=(FLASK, DIRECT, BUILT, ALONE)), interpreter="3.13.5"),
         "procfile": LockedStep(Pins(os_packages=("dash",))),
     },
 )
@@ -64,6 +67,15 @@ def test_the_digest_of_the_inputs_depends_on_pins_and_not_on_when_or_why() -> No
     steps = {name: LockedStep(step.pins) for name, step in PINS.steps.items()}
     assert PlatformLock(later, PINS.packages, steps).inputs == PINS.inputs
     assert PlatformLock(later, PINS.packages, {**steps, "pip-install": LockedStep(Pins())}).inputs != PINS.inputs
+    otherwise = Pins(wheels=(FLASK, DIRECT, replace(BUILT, requires=(DIRECT,)), ALONE))
+    assert PlatformLock(later, PINS.packages, {**steps, "pip-install": LockedStep(otherwise)}).inputs != PINS.inputs
+
+
+def test_a_lock_in_which_a_source_is_built_with_a_source_is_not_understood(tmp_path: Path) -> None:
+    steps = {"pip-install": LockedStep(Pins(wheels=(replace(BUILT, requires=(ALONE,)),)))}
+    lock.write(tmp_path, {"linux/amd64": replace(PINS, steps=steps)})
+    with pytest.raises(UsageError):
+        lock.read(tmp_path)
 
 
 @pytest.mark.parametrize(

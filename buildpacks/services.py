@@ -1,0 +1,51 @@
+"""What buildpacks are given that works for them: it asks the network, or runs commands, which they never do."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from layers.canonical import Json
+
+if TYPE_CHECKING:  # those modules hand on what is defined here
+    from buildpacks.api import App, Files, Interpreter, PinnedWheel, Target
+
+
+class Resolver(Protocol):
+    """Turns requirements into a PEP 751 document (`pylock.toml` as nested mappings) for one interpreter and target."""
+
+    def resolve(
+        self,
+        app: "App",
+        *,
+        requirements: tuple[str, ...],
+        interpreter: "Interpreter",
+        target: "Target",
+        previous: "tuple[PinnedWheel, ...]",
+    ) -> Mapping[str, Json]:
+        """Resolve requirement files (paths in the application). Versions of `previous` are kept where they fit."""
+
+    def resolve_text(
+        self,
+        text: str,
+        *,
+        dependencies: bool,
+        interpreter: "Interpreter",
+        target: "Target",
+        previous: "tuple[PinnedWheel, ...]",
+    ) -> Mapping[str, Json]:
+        """Resolve the text of a requirement file; without `dependencies` what it names is all there is."""
+
+    def export_uv(
+        self, files: Mapping[str, str], *, extras: Sequence[str], groups: Sequence[str]
+    ) -> Mapping[str, Json]:
+        """Return what a uv.lock holds, without the project: `files` are the lock and every pyproject.toml by path."""
+
+
+class WheelBuilder(Protocol):
+    """Builds wheels from source, once for each recipe."""
+
+    def recipe(self, wheel: "PinnedWheel") -> Mapping[str, Json]:
+        """Name everything that the bytes of a built wheel depend on: equal recipes, equal contents."""
+
+    def build(self, wheel: "PinnedWheel", files: "Files") -> Path:
+        """Return a wheel built of `wheel.sources`, which are among the files. Safe to be called from threads."""

@@ -1,0 +1,1 @@
+"""Source distributions: what they are built with, and the wheels that come out of them."""

@@ -1,0 +1,74 @@
+"""What it means if a source cannot be built: the backend's last lines, and what of Debian is most likely missing."""
+
+import re
+
+from buildpacks.api import PinnedWheel
+from layers.errors import BuildError
+
+_HEADER = re.compile(r"fatal error: ([\w./+-]+): No such file or directory")
+# Headers by the package that has them. Debian's own list of all files has 40 MB: too much for a hint.
+_PACKAGES = {
+    "Python.h": "gcc",
+    "cairo.h": "libcairo2-dev",
+    "curl/curl.h": "libcurl4-openssl-dev",
+    "ffi.h": "libffi-dev",
+    "ft2build.h": "libfreetype-dev",
+    "gmp.h": "libgmp-dev",
+    "jpeglib.h": "libjpeg-dev",
+    "krb5.h": "libkrb5-dev",
+    "lber.h": "libldap-dev",
+    "libpq-fe.h": "libpq-dev",
+    "libxml/xmlversion.h": "libxml2-dev",
+    "libxslt/xsltconfig.h": "libxslt1-dev",
+    "limits.h": "libc6-dev",
+    "lzma.h": "liblzma-dev",
+    "mysql.h": "default-libmysqlclient-dev",
+    "openssl/ssl.h": "libssl-dev",
+    "openssl/opensslv.h": "libssl-dev",
+    "sasl/sasl.h": "libsasl2-dev",
+    "sql.h": "unixodbc-dev",
+    "sqlite3.h": "libsqlite3-dev",
+    "yaml.h": "libyaml-dev",
+    "zlib.h": "zlib1g-dev",
+    "zmq.h": "libzmq3-dev",
+}
+# What is said where a program is missing, and the package that has it.
+_PROGRAMS = {
+    r"pg_config executable not found": "libpq-dev",
+    r"mysql_config: not found|Can not find valid pkg-config name": "default-libmysqlclient-dev",
+    r"(?:g\+\+|c\+\+)'?(?: failed)?: No such file|cannot execute .?cc1plus": "g++",
+    r"(?:gcc|\bcc)'?(?: failed)?: No such file|[Uu]nable to find .?(?:gcc|cc)\b|No working compiler found": "gcc",
+    r"(?:can't find|cannot find|requires) (?:a )?Rust|cargo.{0,40}(?:not found|not installed|No such file)": "cargo",
+    r"[Cc]ould not find.{0,20}CMake|'cmake'|cmake: not found": "cmake",
+    r"pkg-config.{0,40}(?:not found|No such file)": "pkg-config",
+    r"'make'|make: not found": "make",
+}
+_LIBRARY = re.compile(r"/usr/bin/(?:\S*-)?ld: cannot find -l([\w+.-]+)")
+
+
+def failed(wheel: PinnedWheel, error: BuildError) -> BuildError:
+    """Say of a failed command which package it was for and what may help."""
+    said = "\n".join(error.details)
+    return BuildError(
+        f"cannot build {wheel.name} {wheel.version} from source: {error.message}",
+        details=error.details,
+        hint=_hint(said) or error.hint,
+        code="IB872" if error.code == "IB862" else error.code,
+    )
+
+
+def _hint(said: str) -> str:
+    for words, package in _PROGRAMS.items():
+        if re.search(words, said):
+            return _add(package)
+    if header := _HEADER.search(said):
+        package = _PACKAGES.get(header[1], "")
+        wanted = f"the package of Debian that has {header[1]}, most often named lib…-dev"
+        return _add(package) if package else f"name in `build-packages` {wanted}"
+    if library := _LIBRARY.search(said):
+        return f"name in `build-packages` the package of Debian that has lib{library[1]}.so"
+    return ""
+
+
+def _add(package: str) -> str:
+    return f'add "{package}" to `build-packages`, as in build-packages = ["{package}"]'

@@ -1,0 +1,156 @@
+"""Requirements resolved where some packages have no wheel that fits: what is published as source only is built first.
+
+uv must run no code of strangers on the host, so it is shown wheels only. When it says that a package has none, one is
+built of its source in the sandbox and put where uv finds it; then uv is asked again. The answer names the source.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from buildpacks import selection
+from buildpacks.api import App, Interpreter, PinnedWheel, Source, Target
+from imagebuilder.resolver import UvResolver
+from imagebuilder.simple import IndexFile
+from imagebuilder.sources import pins
+from imagebuilder.sources.builder import SourceBuilder
+from imagebuilder.unresolved import NoWheelError
+from layers import scratch
+from layers.canonical import Json
+from layers.digest import Digest
+from layers.wheel import read_wheel
+
+if TYPE_CHECKING:
+    from packaging.version import Version
+
+# More would be a sign that something goes in circles.
+_MOST_BUILT = 50
+
+
+@dataclass(frozen=True, slots=True)
+class SourceResolver:
+    """Resolves with uv; implements `services.Resolver`. `builder` is asked for if something has to be built."""
+
+    uv: UvResolver
+    builder: Callable[[Interpreter], SourceBuilder]
+
+    def resolve(
+        self,
+        app: App,
+        *,
+        requirements: tuple[str, ...],
+        interpreter: Interpreter,
+        target: Target,
+        previous: tuple[PinnedWheel, ...],
+    ) -> Mapping[str, Json]:
+        """Resolve requirement files. Raises what uv's resolver raises, and what building a source raises."""
+        return self._with_built(
+            lambda uv: uv.resolve(
+                app, requirements=requirements, interpreter=interpreter, target=target, previous=previous
+            ),
+            interpreter,
+        )
+
+    def resolve_text(
+        self,
+        text: str,
+        *,
+        dependencies: bool,
+        interpreter: Interpreter,
+        target: Target,
+        previous: tuple[PinnedWheel, ...],
+    ) -> Mapping[str, Json]:
+        """Resolve the text of a requirement file. Raises as `resolve` does."""
+        return self._with_built(
+            lambda uv: uv.resolve_text(
+                text, dependencies=dependencies, interpreter=interpreter, target=target, previous=previous
+            ),
+            interpreter,
+        )
+
+    def export_uv(
+        self, files: Mapping[str, str], *, extras: Sequence[str], groups: Sequence[str]
+    ) -> Mapping[str, Json]:
+        """Have uv write its lock in the form of PEP 751: nothing is chosen, so nothing has to be built."""
+        return self.uv.export_uv(files, extras=extras, groups=groups)
+
+    def _with_built(
+        self, ask: Callable[[UvResolver], Mapping[str, Json]], interpreter: Interpreter
+    ) -> Mapping[str, Json]:
+        """Ask uv; as long as it misses a wheel, build one and ask again."""
+        built: list[PinnedWheel] = []
+        with scratch.folder(self.uv.folder / "built") as folder:
+            while True:
+                try:
+                    return _named(ask(self.uv.offering(folder) if built else self.uv), built)
+                except NoWheelError as error:
+                    source = self._find(error.wanted, interpreter, built) if len(built) < _MOST_BUILT else None
+                    if source is None:
+                        raise
+                    built.append(self._offer(source, self.builder(interpreter), folder))
+
+    def _find(self, wanted: str, interpreter: Interpreter, tried: Sequence[PinnedWheel]) -> PinnedWheel | None:
+        """Return the newest source that is wanted and was not tried; a pre-release only if there is nothing else."""
+        from packaging.requirements import Requirement  # only what is not locked is resolved
+        from packaging.utils import canonicalize_name
+
+        requirement = Requirement(wanted)
+        name = canonicalize_name(requirement.name)
+        offered = dict(_sources(self.uv, name, interpreter))
+        allowed = requirement.specifier.filter(offered)
+        known = {(wheel.name, wheel.version) for wheel in tried}
+        versions = [version for version in allowed if (name, str(version)) not in known]
+        if not versions:
+            return None
+        version = max(versions)
+        file = offered[version]
+        source = Source("sdist", file.name, Digest(f"sha256:{file.sha256}"), file.size, name)
+        return PinnedWheel(name, str(version), source)
+
+    def _offer(self, source: PinnedWheel, builder: SourceBuilder, folder: Path) -> PinnedWheel:
+        """Build a wheel into a folder, under a name that says which project, version and tag it is of."""
+        complete = pins.pin_requires(source, self.uv, builder)
+        path = builder.build(complete, builder.fetch(complete.sources))
+        wheel = read_wheel(path)
+        known = [str(tag) for tag in selection.tags(builder.interpreter, builder.target)]
+        tag = next(tag for tag in known if tag in wheel.tags)
+        (folder / f"{wheel.name.replace('-', '_')}-{wheel.version}-{tag}.whl").symlink_to(path.absolute())
+        return complete
+
+
+def _sources(uv: UvResolver, name: str, interpreter: Interpreter) -> "list[tuple[Version, IndexFile]]":
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # only what is not locked is resolved
+    from packaging.utils import InvalidSdistFilename, parse_sdist_filename
+
+    found = []
+    for file in uv.downloader.files(name):
+        try:
+            project, version = parse_sdist_filename(file.name)
+            fits = SpecifierSet(file.python).contains(interpreter.version, prereleases=True)
+        except (InvalidSdistFilename, InvalidSpecifier):
+            continue
+        if project == name and fits and file.sha256 and not file.yanked:
+            found.append((version, file))
+    return found
+
+
+def _named(document: Mapping[str, Json], built: Sequence[PinnedWheel]) -> Mapping[str, Json]:
+    """Put the sources in the place of the wheels that were made of them."""
+    packages = document["packages"]
+    sources = {(wheel.name, wheel.version): wheel.source for wheel in built}
+    if not isinstance(packages, Sequence) or isinstance(packages, str):
+        return document
+    return {**document, "packages": [_from_source(package, sources) for package in packages]}
+
+
+def _from_source(package: Json, sources: Mapping[tuple[str, str], Source]) -> Json:
+    if not isinstance(package, Mapping):
+        return package
+    source = sources.get((str(package.get("name")), str(package.get("version"))))
+    if source is None:
+        return package
+    file: dict[str, Json] = {"name": source.name, "url": source.name, "hashes": {"sha256": source.digest.hex}}
+    if source.size is not None:
+        file["size"] = source.size
+    return {**{key: value for key, value in package.items() if key != "wheels"}, "sdist": file}
