@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import imagebuilder
-from buildpacks.api import Files, Source
+from buildpacks import standalone
+from buildpacks.api import Files, Interpreter, Source
 from imagebuilder.base import tiers
 from imagebuilder.base.pins import BasePins, PinnedDeb
 from imagebuilder.cache import Cache
@@ -26,8 +27,9 @@ def packages(pins: BasePins) -> tuple[PinnedDeb, ...]:
     return tuple(deb for tier in (*pins.tiers, pins.build) for deb in tier)
 
 
-def root_key(pins: BasePins) -> Digest:
+def root_key(pins: BasePins, interpreter: Interpreter | None = None) -> Digest:
     """Hash everything that decides which files are in a root."""
+    archive = interpreter.archive if interpreter else None
     return canonical.digest(
         {
             "kind": "root",
@@ -35,31 +37,42 @@ def root_key(pins: BasePins) -> Digest:
             "release": imagebuilder.__version__,
             "architecture": pins.architecture,
             "packages": [[deb.to_json() for deb in tier] for tier in (*pins.tiers, pins.build)],
+            **({"python": archive.digest.value} if archive else {}),
         }
     )
 
 
-def build_root(pins: BasePins, cache: Cache, fetch: Callable[[Sequence[Source]], Files]) -> Path:
-    """Return the folder with the files of all packages, those for builds included.
+def build_root(
+    pins: BasePins,
+    cache: Cache,
+    fetch: Callable[[Sequence[Source]], Files],
+    interpreter: Interpreter | None = None,
+) -> Path:
+    """Return the folder with the files of all packages, those for builds included, and of a standalone interpreter.
 
     `fetch` brings the packages; it is not called if the folder is there. Two builds may make it at once: the first that
     is done decides, and both have made the same. The cache has to be in use, or `cache prune` could remove it.
     Raises what reading packages raises, IntegrityError IB865 if they do not fit together, StorageError IB601 if they
     cannot be written.
     """
-    root = cache.root / "roots" / root_key(pins).hex
+    root = cache.root / "roots" / root_key(pins, interpreter).hex
     if not root.is_dir():
-        files = fetch([deb.source for deb in packages(pins)])
+        archives = [interpreter.archive] if interpreter and interpreter.archive else []
+        files = fetch([*(deb.source for deb in packages(pins)), *archives])
         with scratch.folder(cache.root / "scratch") as made:
             try:
-                _make(pins, files, made, root)
+                _make(pins, interpreter, files, made=made, root=root)
             except OSError as error:
                 raise storage_error(error, root) from error
     return root
 
 
-def _make(pins: BasePins, files: Files, made: Path, root: Path) -> None:
-    unpack(tiers.root_entries(pins, files, scratch=made), made / "root", time_s=EPOCH)
+def _make(pins: BasePins, interpreter: Interpreter | None, files: Files, *, made: Path, root: Path) -> None:
+    entries = tiers.root_entries(pins, files, scratch=made)
+    if interpreter and interpreter.archive:
+        archive = files[interpreter.archive.digest]
+        entries += standalone.entries(interpreter, archive, scratch=made, building=True)
+    unpack(entries, made / "root", time_s=EPOCH)
     os.sync()  # after a power cut the name must not be there without the bytes
     root.parent.mkdir(exist_ok=True)
     try:

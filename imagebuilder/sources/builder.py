@@ -69,7 +69,7 @@ class SourceBuilder:
             "kind": "wheel",
             "format": FORMAT,
             "release": imagebuilder.__version__,
-            "root": root_key(self._packages(wheel)).value,
+            "root": root_key(self._packages(wheel), self.interpreter).value,
             "interpreter": [self.interpreter.version, self.interpreter.executable],
             "archive": self.interpreter.archive.digest.value if self.interpreter.archive else "",
             "project": [wheel.name, wheel.version],
@@ -178,7 +178,7 @@ class SourceBuilder:
                 code="IB874",
             )
         with self._alone("root"):
-            return build_root(packages, self.cache, self.fetch)
+            return build_root(packages, self.cache, self.fetch, self.interpreter)
 
     def _packages(self, wheel: PinnedWheel) -> BasePins:
         if not isinstance(self.base, BasePins):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from buildpacks.api import Files, Source
+from buildpacks.api import Files, Interpreter, Source
 from imagebuilder.base import debian
 from imagebuilder.base.debian import BasePins
 from imagebuilder.buildroot import build_root
@@ -19,8 +19,9 @@ from imagebuilder.fetch import Downloader
 from imagebuilder.sandbox import rungs
 from imagebuilder.sandbox.box import Sandbox
 from layers.blobs import BlobStore
+from layers.digest import Digest
 from layers.errors import BuildError, IntegrityError, StorageError
-from tests import debs, mirror, shut_in, world
+from tests import debs, mirror, shut_in, standalones, world
 from tests.mirror import Mirror
 from tests.shut_in import Shell
 from tests.world import World
@@ -97,6 +98,25 @@ def test_a_root_is_made_once_for_its_packages(served: Debian, tmp_path: Path) ->
     assert build_root(served.pin(), cache, served.fetch) != first
     assert sorted(path.name for path in tmp_path.iterdir()) == ["roots", "scratch"]
     assert [path.name for path in (tmp_path / "scratch").iterdir()] == ["lock"]
+
+
+def test_a_standalone_python_is_in_the_root_with_its_headers(served: Debian, tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    archive.write_bytes(standalones.build("3.12.9").content)
+    source = Source("python", "archive", Digest.of(archive.read_bytes()), None, "1/archive")
+    python = Interpreter("3.12.9", "/layers/cpython/bin/python3.12", "standalone", archive=source)
+
+    def fetch(sources: Sequence[Source]) -> Files:
+        return {**served.fetch([one for one in sources if one is not source]), source.digest: archive}
+
+    pins, cache = served.pin("gcc"), Cache(tmp_path / "cache")
+    root = build_root(pins, cache, fetch, python)
+    assert (root / "layers/cpython/include/python3.12/Python.h").exists()
+    assert (root / "layers/cpython/bin/python").readlink() == Path("python3.12")
+    config = root / "layers/cpython/lib/python3.12/_sysconfigdata__linux_x86_64-linux-gnu.py"
+    assert config.read_bytes() == standalones.CORRECTED
+    assert (root / "usr/bin/gcc").exists()
+    assert build_root(pins, cache, fetch) != root
 
 
 def test_builds_may_make_a_root_at_once(served: Debian, tmp_path: Path) -> None:
