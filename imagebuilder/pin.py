@@ -73,7 +73,9 @@ def pin(
         lambda: debian.interpreters(suppliers.index()) + suppliers.pythons.interpreters(offer.target),
         lambda interpreter: (
             kept
-            if kept and lock and lock.build_packages == build_packages
+            if kept
+            and lock
+            and (lock.build_packages, _os_packages(lock.interpreter)) == (build_packages, _os_packages(interpreter))
             else debian.pin(
                 suppliers.index(),
                 interpreter=interpreter,

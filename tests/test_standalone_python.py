@@ -26,14 +26,18 @@ pytestmark = [pytest.mark.network, pytest.mark.docker]
 SUITE, SERIES = "bookworm", "3.11"
 # Some of its packages are not merged into /usr yet.
 LIBRARY = re.compile(r"(?:usr/)?lib/x86_64-linux-gnu/(lib[^/]+)")
+# Debian's pyconfig.h includes that of the architecture by this path.
+HEADERS = f"usr/include/python{SERIES}/"
+MACHINE_HEADERS = f"usr/include/x86_64-linux-gnu/python{SERIES}/"
 PROGRAM = """\
 import ctypes.util, json, os, sqlite3, ssl, sys, sysconfig
-import click
+import click, netifaces
 print(json.dumps({
     "version": sys.version.split()[0],
     "prefixes": [sys.prefix, sys.base_prefix],
     "library": os.__file__,
     "click": click.__file__,
+    "netifaces": netifaces.__file__,
     "purelib": sysconfig.get_path("purelib"),
     "sqlite": sqlite3.connect(":memory:").execute("select 6 * 7").fetchone()[0],
     "certificates": len(ssl.create_default_context().get_ca_certs()) > 100,
@@ -49,6 +53,8 @@ def place_of(path: str) -> str:
     """Return where a standalone build has a file of Debian's packages; empty if it has none."""
     if path.startswith((f"usr/bin/python{SERIES}", f"usr/lib/python{SERIES}/")):
         return path.replace("usr/", "python/", 1)
+    if path.startswith((HEADERS, MACHINE_HEADERS)):
+        return f"python/include/python{SERIES}/" + path.removeprefix(HEADERS).removeprefix("usr/include/")
     library = LIBRARY.fullmatch(path)
     return f"python/lib/{library[1]}" if library else ""
 
@@ -67,11 +73,14 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
     downloader = Downloader()
     index = debian.load_index(SUITE, "amd64", mirrors=mirrors, download=downloader.get)
     (python,) = [each for each in debian.interpreters(index) if each.series == SERIES]
-    pins = debian.pin(index, interpreter=python, packages=())
+    pins = debian.pin(index, interpreter=python, packages=(f"lib{python.packages[0]}-dev",))
     finder = replace(
         downloader, locate=lambda source: debian.candidates(source, mirrors=mirrors, snapshot=pins.snapshot)
     )
-    files = finder.fetch_all([deb.source for deb in pins.tiers[1]], BlobStore(folder / "store"))
+    files = finder.fetch_all(
+        [deb.source for deb in (*pins.tiers[1], *pins.tiers[2]) if "python" in deb.name or deb in pins.tiers[1]],
+        BlobStore(folder / "store"),
+    )
     found: dict[str, Member] = {}
     with closing(Reader()) as reader:
         for number, path in enumerate(files.values()):
@@ -94,9 +103,11 @@ def test_a_standalone_python_runs_on_the_base_without_python(
     app = tmp_path / "separate"
     app.mkdir()
     (app / "main.py").write_text(PROGRAM)
-    (app / "requirements.txt").write_text("click\n")
-    # A build of the project has these linked in.
-    (app / "imagebuilder.toml").write_text('python = "3.11"\n[env]\nLD_LIBRARY_PATH = "/layers/cpython/lib"\n')
+    (app / "requirements.txt").write_text("click\nnetifaces\n")
+    # Of netifaces there is no wheel for this Python. A build of the project has the libraries linked in.
+    (app / "imagebuilder.toml").write_text(
+        'python = "3.11"\nbuild-packages = ["gcc", "libc6-dev", "libexpat1", "libffi8"]\n[env]\nLD_LIBRARY_PATH = "/layers/cpython/lib"\n'
+    )
     with mirror.running(tmp_path) as place:
         variables = standalones.publish(place, tmp_path, build)
         cache = ("--cache-dir", str(tmp_path / "cache"))
@@ -109,6 +120,7 @@ def test_a_standalone_python_runs_on_the_base_without_python(
         "version": build.version,
         "prefixes": ["/layers/site-packages", "/layers/cpython"],
         "library": f"/layers/cpython/lib/python{SERIES}/os.py",
+        "netifaces": f"/layers/site-packages/lib/python{SERIES}/site-packages/netifaces.cpython-311-x86_64-linux-gnu.so",
         "click": f"/layers/site-packages/lib/python{SERIES}/site-packages/click/__init__.py",
         "purelib": f"/layers/site-packages/lib/python{SERIES}/site-packages",
         "sqlite": 42,
