@@ -24,6 +24,7 @@ from tests.standalones import Build
 pytestmark = [pytest.mark.network, pytest.mark.docker]
 
 SUITE, SERIES = "bookworm", "3.11"
+PACKAGES = f"/layers/site-packages/lib/python{SERIES}/site-packages"
 # Some of its packages are not merged into /usr yet.
 LIBRARY = re.compile(r"(?:usr/)?lib/x86_64-linux-gnu/(lib[^/]+)")
 # Debian's pyconfig.h includes that of the architecture by this path.
@@ -106,7 +107,8 @@ def test_a_standalone_python_runs_on_the_base_without_python(
     (app / "requirements.txt").write_text("click\nnetifaces\n")
     # Of netifaces there is no wheel for this Python. A build of the project has the libraries linked in.
     (app / "imagebuilder.toml").write_text(
-        'python = "3.11"\nbuild-packages = ["gcc", "libc6-dev", "libexpat1", "libffi8"]\n[env]\nLD_LIBRARY_PATH = "/layers/cpython/lib"\n'
+        'python = "3.11"\nbuild-packages = ["gcc", "libc6-dev", "libexpat1", "libffi8"]\n'
+        '[env]\nLD_LIBRARY_PATH = "/layers/cpython/lib"\n'
     )
     with mirror.running(tmp_path) as place:
         variables = standalones.publish(place, tmp_path, build)
@@ -120,9 +122,9 @@ def test_a_standalone_python_runs_on_the_base_without_python(
         "version": build.version,
         "prefixes": ["/layers/site-packages", "/layers/cpython"],
         "library": f"/layers/cpython/lib/python{SERIES}/os.py",
-        "netifaces": f"/layers/site-packages/lib/python{SERIES}/site-packages/netifaces.cpython-311-x86_64-linux-gnu.so",
-        "click": f"/layers/site-packages/lib/python{SERIES}/site-packages/click/__init__.py",
-        "purelib": f"/layers/site-packages/lib/python{SERIES}/site-packages",
+        "netifaces": f"{PACKAGES}/netifaces.cpython-311-x86_64-linux-gnu.so",
+        "click": f"{PACKAGES}/click/__init__.py",
+        "purelib": PACKAGES,
         "sqlite": 42,
         "certificates": True,
         "libc": "libc.so.6",
