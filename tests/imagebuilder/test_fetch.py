@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from imagebuilder import simple
 from imagebuilder.fetch import Downloader
 from imagebuilder.index import IndexSettings, Place
 from layers.blobs import BlobStore
@@ -296,3 +297,22 @@ def test_an_address_with_tls_is_never_left_for_one_without(store: BlobStore, cer
             replace(asks, index=replace(asks.index, certificate=str(certificate))).fetch_all([FLASK.source], store)
         assert other.seen == []
     assert caught.value.code == "IB705"
+
+
+@pytest.mark.parametrize("html", [True, False])
+def test_sources_are_fetched_like_wheels_from_indexes_and_folders(tmp_path: Path, *, html: bool) -> None:
+    source = Wheel("demo-1.0.tar.gz", b"a source")
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / source.filename).write_bytes(source.content)
+    wanted = replace(source.source, kind="sdist")
+    with index.serve(source, html=html) as served:
+        for found in (downloader(served.url), downloader(links=(str(tmp_path / "links"),))):
+            store = BlobStore(tmp_path / f"store-{len(found.index.indexes)}")
+            assert found.fetch_all([wanted], store)[wanted.digest].read_bytes() == b"a source"
+
+
+def test_an_index_says_for_which_python_a_file_is_and_which_nobody_should_choose() -> None:
+    in_json = b'{"files": [{"filename": "a-1.tar.gz", "url": "a", "requires-python": ">=3.9", "yanked": "broken"}]}'
+    in_html = b'<a href="a-1.tar.gz" data-requires-python="&gt;=3.9" data-yanked="">a</a><a href="b-1.tar.gz">b</a>'
+    assert [(one.python, one.yanked) for one in simple.parse(in_json, "http://x/")] == [(">=3.9", True)]
+    assert [(one.python, one.yanked) for one in simple.parse(in_html, "http://x/")] == [(">=3.9", True), ("", False)]
