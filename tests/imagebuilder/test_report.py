@@ -2,12 +2,9 @@
 
 from pathlib import Path
 
-from buildpacks.api import App, Buildpack, BuildPlan, Process, Require, Setting
 from imagebuilder import github, report
 from imagebuilder.cache import Usage
-from imagebuilder.ignore import LeftOut
 from imagebuilder.outcome import BuildOutcome, LayerOutcome
-from imagebuilder.resolve import PassedOver, Plan, Step
 from layers.canonical import Json, encode
 from layers.descriptor import LAYER_GZIP, Descriptor, Platform
 from layers.digest import Digest
@@ -35,10 +32,6 @@ def outcome(**fields: tuple[str, ...]) -> BuildOutcome:
     )
 
 
-def detect(_app: App) -> BuildPlan:
-    return BuildPlan()
-
-
 def test_the_digests_of_a_build_have_different_names() -> None:
     document = outcome().to_json()
     assert document["reference"] == f"oci:dist/shop.oci@{A}"
@@ -58,31 +51,16 @@ def test_the_summary_of_a_build_continues_the_lines_of_its_steps() -> None:
     assert lines == ["  done        12.1 MB in 2 layers, 1 cached, linux/amd64  2.1 s", f"  config      {B}"]
 
 
-def test_a_plan_says_what_decided_and_why() -> None:
-    pip = Buildpack("pip-install", detect)
-    found = Plan(
-        (
-            Step(pip, (Require("cpython", version="3.13", version_source="--python"), Require("pip"), Require("pip"))),
-            Step(Buildpack("procfile", detect), ()),
-        ),
-        (PassedOver(("conda",), ("no environment.yml",)),),
-    )
-    document = report.plan(
-        found,
-        settings={"python": Setting("3.13", "--python")},
-        files=("pyproject.toml",),
-        lock=("requirements.txt has changed",),
-        processes=(Process("web", ("python", "-m", "shop"), "Procfile", default=True),),
-        left_out=(LeftOut(".env", "**/.env*", "default"),),
-    )
+def test_a_document_is_written_with_a_line_for_each_value_and_a_table_for_each_list() -> None:
+    document: dict[str, Json] = {
+        "schema": 1,
+        "settings": [{"key": "python", "value": "3.13", "origin": "--python"}],
+        "configuration_files": ("pyproject.toml",),
+        "lock": {"fits": False, "reasons": ("requirements.txt has changed",)},
+        "processes": [{"type": "web", "command": ("python", "-m", "shop"), "default": True}],
+        "left_out": [],
+    }
     assert report.lines(document) == [
-        "buildpacks",
-        "  id           requires",
-        "  pip-install  cpython 3.13 (--python), pip",
-        "  procfile",
-        "passed over",
-        "  group  reasons",
-        "  conda  no environment.yml",
         "settings",
         "  key     value  origin",
         "  python  3.13   --python",
@@ -93,11 +71,8 @@ def test_a_plan_says_what_decided_and_why() -> None:
         "  reasons",
         "    requirements.txt has changed",
         "processes",
-        "  type  command         origin    default",
-        "  web   python -m shop  Procfile  yes",
-        "left out",
-        "  path  pattern   origin",
-        "  .env  **/.env*  default",
+        "  type  command         default",
+        "  web   python -m shop  yes",
     ]
     assert encode(document)
 
