@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import imagebuilder
-from buildpacks import environment, selection, standalone
+from buildpacks import environment, selection
 from buildpacks.api import Files, Interpreter, PinnedWheel, Source, Target
 from imagebuilder.base.pins import Base, BasePins
 from imagebuilder.buildroot import build_root, root_key
@@ -71,7 +71,6 @@ class SourceBuilder:
             "release": imagebuilder.__version__,
             "root": root_key(self._packages(wheel), self.interpreter).value,
             "interpreter": [self.interpreter.version, self.interpreter.executable],
-            "archive": self.interpreter.archive.digest.value if self.interpreter.archive else "",
             "project": [wheel.name, wheel.version],
             "source": wheel.source.digest.value,
             "requires": sorted(each.source.digest.value for each in wheel.requires or ()),
@@ -140,11 +139,7 @@ class SourceBuilder:
             sandbox = Sandbox(
                 root,
                 writable={place: made / "source", _RESULT: made / "result"},
-                readable={
-                    f"/{_ENVIRONMENT}": made / "root" / _ENVIRONMENT,
-                    _HOOK: made / "hook",
-                    **self._standalone(made),
-                },
+                readable={f"/{_ENVIRONMENT}": made / "root" / _ENVIRONMENT, _HOOK: made / "hook"},
             )
             words = [_PYTHON, "-s", "-B", f"{_HOOK}/{_HOOK_FILE}", _RESULT, name, needs.name]
             words += [f"{place}/{path}" for path in needs.path]
@@ -157,16 +152,6 @@ class SourceBuilder:
     def _make_environment(self, wheels: Sequence[PinnedWheel], files: Files, made: Path) -> None:
         found = environment.entries(wheels, self.interpreter, files, prefix=_ENVIRONMENT)
         unpack(found, made / "root", time_s=EPOCH)
-
-    def _standalone(self, made: Path) -> dict[str, Path]:
-        """Unpack an interpreter that is not of the base, with its headers, and say where it belongs."""
-        archive = self.interpreter.archive
-        if archive is None:
-            return {}
-        files = self.fetch([archive])
-        found = standalone.entries(self.interpreter, files[archive.digest], scratch=made, building=True)
-        unpack(found, made / "python", time_s=EPOCH)
-        return {f"/{standalone.PREFIX}": made / "python" / standalone.PREFIX}
 
     def _root(self, wheel: PinnedWheel) -> Path:
         packages = self._packages(wheel)
