@@ -17,7 +17,7 @@ from layers.canonical import Json
 from layers.descriptor import CONFIG, INDEX, MANIFEST, Descriptor, Platform
 from layers.digest import Digest
 from layers.entry import Checksum, Kind, Stored
-from layers.errors import UsageError
+from layers.errors import IntegrityError, UsageError
 from layers.layer import Layer
 
 _DOCKER = "application/vnd.docker."
@@ -314,6 +314,12 @@ def _archive(path: Path) -> Archive:
                     links[member.path] = posixpath.join(posixpath.dirname(member.path), member.target)
     except OSError as error:
         raise storage_error(error, path) from error
+    except IntegrityError as error:
+        raise IntegrityError(
+            f"cannot read {path} as an image: {error.message}",
+            hint="name a layout or an archive of an image; if this should be one, fetch it again from its origin",
+            code=error.code,
+        ) from error
     # Engines write a layer that comes twice as a link.
     linked = {link: posixpath.normpath(target) for link, target in links.items()}
     return Archive(files | {link: files[target] for link, target in linked.items() if target in files})

@@ -216,3 +216,11 @@ def test_what_can_only_be_a_path_is_taken_for_one(text: str) -> None:
 @pytest.mark.parametrize("text", ["app", "team/app:1.0", "registry.example.com/app.tar", "localhost:5000/app.oci"])
 def test_what_may_name_an_image_of_a_registry_is_no_path(text: str) -> None:
     assert not image.is_local(text)
+
+
+def test_a_file_that_is_no_archive_is_named(tmp_path: Path) -> None:
+    script = tmp_path / "app.py"
+    script.write_text("print('hello')\n")
+    with pytest.raises(IntegrityError, match=rf"cannot read {script} as an image: .*cut off") as caught:
+        open_image(str(script))
+    assert caught.value.code == "IB558"
