@@ -6,7 +6,7 @@ from pathlib import Path
 
 from buildpacks import standalone
 from buildpacks.api import BuildContext, BuildResult, Interpreter, LayerSpec, Pins, Target
-from imagebuilder import libraries, outputs, outside, pin, reference
+from imagebuilder import libraries, outputs, outside, pin, reference, stale
 from imagebuilder import lock as lockfile
 from imagebuilder.base import debian
 from imagebuilder.base import image as base_image
@@ -73,7 +73,7 @@ def pinned(request: BuildRequest, plan: Plan, supplied: Suppliers, progress: Pro
     """
     locks = lockfile.read(request.source)
     old = locks.get(str(request.platform))
-    reasons = pin.stale(plan, request, old)
+    reasons = stale.reasons(plan, request, old)
     if not reasons and old:
         _warn_of_libraries(old, progress)
         return old
@@ -96,7 +96,7 @@ def lock_project(request: BuildRequest, upgrade: Upgrade, progress: Progress) ->
 
 def check_lock(request: BuildRequest, progress: Progress) -> tuple[str, ...]:
     """Say why the lock on disk does not fit the application; empty if it does."""
-    return pin.stale(detect(request, progress), request, lockfile.read(request.source).get(str(request.platform)))
+    return stale.reasons(detect(request, progress), request, lockfile.read(request.source).get(str(request.platform)))
 
 
 def _renew(

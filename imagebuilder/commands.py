@@ -58,7 +58,7 @@ def plan(chosen: Chosen, console: Console) -> int:
     """Show what would be built and why. Asks no network and writes nothing."""
     configuration = config.load(chosen)
     from imagebuilder import build as pipeline
-    from imagebuilder import ignore, launch, libraries, lock, outside, pin
+    from imagebuilder import ignore, launch, libraries, lock, outside, stale
     from imagebuilder.reports import plan as report
     from imagebuilder.resolve import resolve
     from imagebuilder.suppliers import suppliers
@@ -66,19 +66,19 @@ def plan(chosen: Chosen, console: Console) -> int:
     request = configuration.request
     found = resolve(outside.order(request), request.app)
     pins = lock.read(request.source).get(str(request.platform))
-    stale = pin.stale(found, request, pins)
-    if stale or not pins:
+    reasons = stale.reasons(found, request, pins)
+    if reasons or not pins:
         results = pipeline.preview(request, found)
     else:
         supplied = suppliers(request, Cache(request.cache_dir), Progress())
         results = pipeline.run_buildpacks(request, found, pins, supplied)
-    lacking = libraries.missing(pins.libraries, pins.base.packages) if pins and not stale else ()
+    lacking = libraries.missing(pins.libraries, pins.base.packages) if pins and not reasons else ()
     document = report.document(
         found,
         settings=configuration.values,
         files=configuration.files,
-        lock=stale,
-        interpreter=None if stale or not pins else pins.interpreter,
+        lock=reasons,
+        interpreter=None if reasons or not pins else pins.interpreter,
         processes=launch.merge_processes(process for result in results for process in result.processes),
         left_out=ignore.left_out(request.source, configuration.ignored),
         missing_libraries=lacking,

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
-from buildpacks.api import App, Interpreter, PinContext, Pins, Setting, Target
-from imagebuilder import libraries
+from buildpacks.api import Interpreter, PinContext, Pins, Setting, Target
+from imagebuilder import libraries, stale
 from imagebuilder.base import debian, image
 from imagebuilder.base.pins import Base, ImagePins
 from imagebuilder.libraries import Library
@@ -19,8 +19,7 @@ from imagebuilder.resolve import Plan, Step
 from imagebuilder.sources import pins as sources
 from imagebuilder.sources.resolver import SourceResolver
 from imagebuilder.suppliers import Suppliers
-from layers.digest import Digest
-from layers.errors import BuildError, UsageError
+from layers.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,40 +33,18 @@ class Upgrade:
         return self.everything or bool(self.names)
 
 
-def stale(plan: Plan, request: BuildRequest, lock: PlatformLock | None) -> tuple[str, ...]:
-    """Say why a lock does not fit the application; empty if it does. Reads files, asks no network."""
-    if lock is None:
-        return (f"there are no pins for {request.platform}",)
-    reasons = []
-    if reason := _base_reason(request, lock):
-        reasons.append(reason)
-    interpreter = None
-    for step in plan.steps:
-        locked = lock.steps.get(step.buildpack.id)
-        if reason := _step_reason(step, locked, request.app, interpreter):
-            reasons.append(f"{step.buildpack.id}: {reason}")
-        if locked and not interpreter:
-            interpreter = locked.pins.interpreter
-    gone = sorted(lock.steps.keys() - {step.buildpack.id for step in plan.steps})
-    reasons += [f"{id_}: it does not take part any more" for id_ in gone]
-    asked = _packages(request, lock.steps), _build_packages(request)
-    if not reasons and asked != (lock.packages, lock.build_packages):
-        reasons.append("the OS packages asked for have changed")
-    return tuple(reasons)
-
-
 def pin(
     plan: Plan, request: BuildRequest, lock: PlatformLock | None, *, suppliers: Suppliers, upgrade: Upgrade
 ) -> PlatformLock:
     """Keep what fits of a lock and choose the rest anew."""
     if upgrade.names:
         _check_names(upgrade.names, lock)
-    kept = lock.base if lock and not _base_reason(request, lock) and not upgrade.everything else None
+    kept = lock.base if lock and not stale.base_reason(request, lock) and not upgrade.everything else None
     if kept and kept.packages & upgrade.names:
         kept = None
     if image.is_image(request.base):
         return _pin_on_image(plan, request, lock, kept, suppliers=suppliers, upgrade=upgrade)
-    build_packages = _build_packages(request)
+    build_packages = stale.build_packages(request)
     offer = _Offer(
         debian.target(suppliers.index()) if kept is None else image.target(kept),
         lambda: debian.interpreters(suppliers.index()) + suppliers.pythons.interpreters(offer.target),
@@ -86,7 +63,7 @@ def pin(
     )
     old_steps = _fitting_steps(lock, offer)
     steps = _pin_steps(plan, request, old_steps, suppliers=suppliers, upgrade=upgrade, offer=offer, renew=kept is None)
-    packages = _packages(request, steps)
+    packages = stale.packages(request, steps)
     needed = _libraries(steps, packages, lock if kept else None, suppliers)
     wanted = (packages, build_packages, _to_add(packages, needed), _os_packages(_interpreter(steps)))
     if kept is None or lock is None or wanted != _known(lock):
@@ -146,7 +123,7 @@ def _pin_on_image(
     )
     old_steps = _fitting_steps(lock, offer)
     steps = _pin_steps(plan, request, old_steps, suppliers=suppliers, upgrade=upgrade, offer=offer, renew=kept is None)
-    packages = _packages(request, steps)
+    packages = stale.packages(request, steps)
     if libraries.AUTO in packages:
         raise UsageError(
             f'packages = ["auto"] cannot add anything to {base.name}: it is an image, and not made of packages',
@@ -194,7 +171,7 @@ def _pin_steps(
         interpreter = _interpreter(steps)
         keep = (
             locked is not None
-            and not _step_reason(step, locked, request.app, interpreter)
+            and not stale.step_reason(step, locked, request.app, interpreter)
             and not upgrade.everything
             and not any(wheel.name in upgrade.names for wheel in locked.pins.wheels)
             and not (renew and locked.pins.interpreter)
@@ -234,7 +211,7 @@ def _pin_step(
     return LockedStep(
         _sized(pins, suppliers),
         step.requires,
-        {path: _digest(request.app, path) for path in sorted(files)},
+        {path: stale.digest(request.app, path) for path in sorted(files)},
         {**settings.seen, **{f"processes.{name}": value for name, value in processes.seen.items()}},
         interpreter.version if interpreter else "",
         step.buildpack.version,
@@ -267,61 +244,11 @@ class _Recorded(Mapping[str, Setting]):
         return self._settings[name]
 
     def __iter__(self) -> Iterator[str]:
-        self.seen["*"] = _names(self._settings)
+        self.seen["*"] = stale.names(self._settings)
         return iter(self._settings)
 
     def __len__(self) -> int:
         return len(self._settings)
-
-
-def _step_reason(step: Step, locked: LockedStep | None, app: App, interpreter: Interpreter | None) -> str:
-    if locked is None:
-        return "it is not in the lock"
-    if locked.version != step.buildpack.version:
-        return f"its version is {step.buildpack.version or 'none'}, the lock has {locked.version or 'none'}"
-    if locked.requires != step.requires:
-        return "what is required of it has changed"
-    if locked.interpreter != (interpreter.version if interpreter else ""):
-        return "the interpreter has changed"
-    for path, digest in locked.files.items():
-        if _digest(app, path) != digest:
-            return f"{path} has changed"
-    for name, value in locked.settings.items():
-        if _value(app, name) != value:
-            return f"the setting {name} has changed"
-    return ""
-
-
-def _value(app: App, name: str) -> str:
-    settings, key = (app.processes, name.removeprefix("processes.")) if "." in name else (app.settings, name)
-    if key == "*":
-        return _names(settings)
-    return settings[key].value if key in settings else ""
-
-
-def _names(settings: Mapping[str, Setting]) -> str:
-    return " ".join(sorted(settings))
-
-
-def _base_reason(request: BuildRequest, lock: PlatformLock) -> str:
-    if request.base != lock.base.name:
-        return f"the base is {request.base}, the lock has {lock.base.name}"
-    return ""
-
-
-def _digest(app: App, path: str) -> str:
-    try:
-        return Digest.of(app.text(path).encode()).value
-    except BuildError:
-        return ""
-
-
-def _packages(request: BuildRequest, steps: Mapping[str, LockedStep]) -> tuple[str, ...]:
-    return tuple(sorted({*request.packages, *(name for step in steps.values() for name in step.pins.os_packages)}))
-
-
-def _build_packages(request: BuildRequest) -> tuple[str, ...]:
-    return tuple(sorted({*request.build_packages}))
 
 
 def _os_packages(interpreter: Interpreter | None) -> tuple[str, ...]:
