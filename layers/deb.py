@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from layers import gunzip, tarball, xz
+from layers import gunzip, tarball, unzstd, xz
 from layers.entry import Entry, Kind, Stored
 from layers.errors import IntegrityError
 
@@ -13,9 +13,6 @@ _CHUNK = 1 << 20
 _CONTROL_MAX = 32 << 20
 # Debian's largest packages unpack to some 3 GB.
 _DATA_MAX = 16 << 30
-_ZSTD_WINDOW_MAX = 128 << 20
-# A block of zstd gives at most 128 KiB and takes at least 4 bytes: what this many bytes give still fits in memory.
-_ZSTD_PIECE = 4 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +74,7 @@ class _Member:
             case ".gz":
                 return gunzip.plain(self.chunks())
             case ".zst":
-                return _unzstd(self.chunks())
+                return unzstd.plain(self.chunks())
             case _:
                 raise _damaged(f"{self.name!r} is not compressed in a way that can be read")
 
@@ -116,22 +113,6 @@ def _at_most(limit: int, chunks: Iterable[bytes]) -> Iterator[bytes]:
         if size > limit:
             raise _damaged(f"it unpacks to more than {limit} bytes")
         yield chunk
-
-
-def _unzstd(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    import zstandard  # noqa: TID251 read only; none of Debian's own packages needs it
-
-    stream = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_MAX).decompressobj()
-    try:
-        for chunk in chunks:
-            for at in range(0, len(chunk), _ZSTD_PIECE):
-                if stream.eof:
-                    raise _damaged("something follows its zstd stream")
-                yield stream.decompress(chunk[at : at + _ZSTD_PIECE])
-    except zstandard.ZstdError as error:
-        raise _damaged(str(error)) from error
-    if not stream.eof or stream.unused_data:
-        raise _damaged("its zstd stream does not end where it should")
 
 
 def _damaged(what: str) -> IntegrityError:
