@@ -5,7 +5,8 @@
     CACHE/roots/…          the key of packages -> their files, for commands of a build
     CACHE/lock             held shared by builds, exclusively while something is deleted
 
-A result counts only if its blob is there and has its size; bytes are hashed again whenever they leave the cache.
+A result counts only if its seal fits its key and its words, and its blob is there and has its size; bytes are hashed
+again whenever they leave the cache.
 """
 
 import fcntl
@@ -24,6 +25,9 @@ from layers.descriptor import Descriptor
 from layers.digest import Digest
 from layers.errors import BuildError, IntegrityError, StorageError
 from layers.layer import Layer
+
+# What stands before each record: a digest of its key and its words, and a line break.
+_SEAL = len("sha256:") + 64 + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ class Cache:
     def find(self, key: Mapping[str, Json]) -> Layer | None:
         """Return the layer made from these inputs before, or None. A damaged record is no record."""
         try:
-            layer = _parse(self._record(key).read_bytes())
+            layer = _layer(_read(self._record(key)))
         except (OSError, ValueError, LookupError, TypeError, BuildError):
             return None
         return layer if self._used(layer.descriptor) else None
@@ -63,7 +67,7 @@ class Cache:
     def find_file(self, key: Mapping[str, Json]) -> Descriptor | None:
         """Return the file made from these inputs before, or None."""
         try:
-            found = _descriptor(json.loads(self._record(key).read_bytes()))
+            found = _descriptor(_read(self._record(key)))
         except (OSError, ValueError, LookupError, TypeError, BuildError):
             return None
         return found if self._used(found) else None
@@ -143,14 +147,15 @@ class Cache:
             record.parent.mkdir(exist_ok=True, mode=0o700)
         except OSError as error:
             raise storage_error(error, record) from error
-        write_file(record, canonical.encode(result))
+        content = canonical.encode(result)
+        write_file(record, _seal(record.name, content) + content)
 
     def _record(self, key: Mapping[str, Json]) -> Path:
         return self.root / "results" / canonical.digest(key).hex
 
     def _complete(self, record: Path) -> bool:
-        with suppress(ValueError, LookupError, TypeError, BuildError):
-            blob = _descriptor(json.loads(record.read_bytes()))
+        with suppress(OSError, ValueError, LookupError, TypeError, BuildError):
+            blob = _descriptor(_read(record))
             return self.store.has(blob.digest, blob.size)
         return False
 
@@ -190,11 +195,34 @@ def _listed(folder: Path) -> list[Path]:
     return sorted(folder.iterdir()) if folder.is_dir() else []
 
 
-def _parse(record: bytes) -> Layer:
-    document = json.loads(record)
-    return Layer(_descriptor(document), Digest(document["diff_id"]), str(document["created_by"]))
+def blob_of(name: str, sealed: bytes) -> Descriptor:
+    """Return the file of the store that a record names; `name` is that of the record. ValueError if it is damaged."""
+    return _descriptor(_opened(name, sealed))
 
 
-def _descriptor(document: Mapping[str, Mapping[str, str]]) -> Descriptor:
+def _read(record: Path) -> dict[str, object]:
+    return _opened(record.name, record.read_bytes())
+
+
+def _opened(name: str, sealed: bytes) -> dict[str, object]:
+    """Return what a record says; ValueError if it is not what was written there, bit by bit and for this key."""
+    content = sealed[_SEAL:]
+    if sealed != _seal(name, content) + content:
+        raise ValueError(name)
+    document: dict[str, object] = json.loads(content)
+    return document
+
+
+def _seal(name: str, content: bytes) -> bytes:
+    return f"{Digest.of(name.encode() + content)}\n".encode()
+
+
+def _layer(document: Mapping[str, object]) -> Layer:
+    return Layer(_descriptor(document), Digest(str(document["diff_id"])), str(document["created_by"]))
+
+
+def _descriptor(document: Mapping[str, object]) -> Descriptor:
     descriptor = document["descriptor"]
+    if not isinstance(descriptor, dict):
+        raise TypeError(descriptor)
     return Descriptor(str(descriptor["mediaType"]), Digest(descriptor["digest"]), int(descriptor["size"]))

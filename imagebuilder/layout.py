@@ -2,7 +2,7 @@
 
 Blobs are copied, not linked: the folder belongs to the user, who may change it, and a link would change the cache too
 (docs/decisions/0041-outputs-are-copies.md). They come first and `index.json` last, at once, so that a reader of the
-folder sees the old images or the new ones. What is there already is not written again.
+folder sees the old images or the new ones. What is there already, and undamaged, is not written again.
 """
 
 import fcntl
@@ -56,8 +56,9 @@ def add(
             _sweep(folder)
             target = BlobStore(folder)
             target.initialise()
-            missing = [blob for blob in wanted if not target.has(blob.digest, blob.size)]
             with ThreadPoolExecutor(_COPIES) as pool:
+                there = list(pool.map(partial(_is_whole, target), wanted))
+                missing = [blob for blob, whole in zip(wanted, there, strict=True) if not whole]
                 list(pool.map(partial(copy, target), missing))
             _name(folder / "index.json", manifests)
     except OSError as error:
@@ -93,6 +94,17 @@ def _sweep(folder: Path) -> None:
     for place in (folder, folder / "blobs" / "sha256"):
         for left in place.glob(f"{PARTIAL}*"):
             left.unlink()
+
+
+def _is_whole(target: BlobStore, blob: Descriptor) -> bool:
+    """Say whether a blob is there, undamaged: whoever wrote to the folder since, the image in it is as promised."""
+    if not target.has(blob.digest, blob.size):
+        return False
+    try:
+        target.verify(blob.digest)
+    except IntegrityError:
+        return False
+    return True
 
 
 def _copy(store: BlobStore, target: BlobStore, blob: Descriptor) -> None:

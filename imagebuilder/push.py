@@ -21,7 +21,7 @@ from imagebuilder.registry.client import Repository, Uploaded, open_repository
 from imagebuilder.registry.settings import RegistrySettings
 from layers.descriptor import Descriptor
 from layers.digest import Digest
-from layers.errors import BuildError, IntegrityError, RefusedError
+from layers.errors import BuildError, IntegrityError, RefusedError, StorageError
 
 # Blobs at a time: enough to hide the round trips of small ones, few enough to be a good guest.
 _UPLOADS = 4
@@ -134,7 +134,7 @@ class _Push:
 
             try:
                 fate = self._repository.push_blob(blob, content, mount_from=self._mountable(blob), on_progress=advance)
-            except IntegrityError:
+            except (IntegrityError, StorageError):
                 if isinstance(content, Path):  # says if it is the stored blob that is damaged, and what to do
                     for _ in self._parts.place.open(blob):
                         pass

@@ -218,7 +218,9 @@ def _check(blob: BlobWriter, expected: Digest | None, size: int | None) -> None:
 
 def _damaged(blob: Digest, what: str) -> IntegrityError:
     return IntegrityError(
-        f"stored blob {blob} is damaged: {what}", hint="run `imagebuilder cache verify`", code="IB503"
+        f"stored blob {blob} is damaged: {what}",
+        hint="run `imagebuilder cache verify`; if it is not the cache that is damaged, build or copy the image again",
+        code="IB503",
     )
 
 

@@ -4,13 +4,12 @@ The builds of a check that only look for what is to blame for the others take th
 megabytes is not put together again to find out which variation reaches a file of ten bytes.
 """
 
-import json
 import os
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from layers.digest import Digest
+from imagebuilder.cache import blob_of
 
 
 @dataclass(slots=True)
@@ -36,7 +35,7 @@ class Settled:
         given = [store / "results"]
         given[0].mkdir()
         for name, record in self._records.items():
-            blob = Digest(json.loads(record)["descriptor"]["digest"]).hex
+            blob = blob_of(name, record).digest.hex
             given += [given[0] / name, store / "blobs" / "sha256" / blob]
             given[-2].write_bytes(record)
             shutil.copyfile(blobs / blob, given[-1])
