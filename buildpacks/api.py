@@ -17,7 +17,7 @@ from typing import Literal
 
 import tomli
 
-from buildpacks.services import Resolver, WheelBuilder
+from buildpacks.services import Compiler, Resolver, WheelBuilder
 from layers import tree
 from layers.canonical import Json
 from layers.descriptor import Platform
@@ -281,7 +281,8 @@ class LayerSpec:
 class BuildContext:
     """What `build` may use. `distributions` are the normalised names of all packages pinned by any buildpack.
 
-    `builder` is None only where nothing is pinned yet, so that nothing can have to be built.
+    `builder` is None only where nothing is pinned yet, so that nothing can have to be built; `compiler` is there if the
+    user wants bytecode.
     """
 
     app: App
@@ -291,6 +292,7 @@ class BuildContext:
     pins: Pins
     distributions: frozenset[str]
     builder: WheelBuilder | None = None
+    compiler: Compiler | None = None
 
 
 @dataclass(frozen=True, slots=True)

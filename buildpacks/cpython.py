@@ -25,6 +25,7 @@ from buildpacks.api import (
     Require,
     value_at,
 )
+from layers import bytecode
 from layers.errors import BuildError, UsageError
 
 if TYPE_CHECKING:
@@ -73,9 +74,17 @@ def pin(context: PinContext) -> Pins:
 
 
 def build(context: BuildContext) -> BuildResult:
-    """Set what an interpreter in a container needs: output at once, no attempt to write bytecode, a place on PATH."""
+    """Set what an interpreter in a container needs: output at once, no attempt to write bytecode, a place on PATH.
+
+    If there is to be bytecode, it is found at one place, and that of the standard library is there.
+    """
     own = context.interpreter and context.interpreter.archive
-    return BuildResult(env={**_ENV, "PATH": f"/{standalone.PREFIX}/bin"} if own else _ENV)
+    env = {**_ENV, "PATH": f"/{standalone.PREFIX}/bin"} if own else _ENV
+    if context.compiler is None:
+        return BuildResult(env=env)
+    return BuildResult(
+        (context.compiler.standard_library(),), env={**env, "PYTHONPYCACHEPREFIX": f"/{bytecode.PREFIX}"}
+    )
 
 
 def _offered(interpreters: tuple[Interpreter, ...], build: str) -> tuple[Interpreter, ...]:

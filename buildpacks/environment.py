@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from buildpacks.api import BuildContext, BuildResult, Files, Interpreter, LayerSpec, PinnedWheel, Source
-from buildpacks.services import WheelBuilder
+from buildpacks.services import Compiler, WheelBuilder
 from layers import entry
 from layers.canonical import Json
 from layers.entry import Entry
@@ -22,11 +22,16 @@ _PREFIX = "layers/site-packages"
 # docs/decisions/0022-a-layer-for-each-large-wheel.md
 _LARGE = 1 << 20
 _MOST_LAYERS = 64
+# Beside those and the base's, so that all stay below what engines take: overlayfs stacks 127, and Docker 125.
+_MOST_BYTECODE_LAYERS = 32
 
 
 def build(context: BuildContext) -> BuildResult:
     """Describe the layers, and how the interpreter of the environment is found. The `build` of every installer."""
-    layers = wheel_layers(context.pins.wheels, interpreter_of(context.interpreter), context.builder)
+    interpreter = interpreter_of(context.interpreter)
+    layers = wheel_layers(context.pins.wheels, interpreter, context.builder)
+    if context.compiler:
+        layers += _bytecode_layers(context.pins.wheels, interpreter, context.builder, context.compiler)
     return BuildResult(layers, env={"PATH": f"/{_PREFIX}/bin", "VIRTUAL_ENV": f"/{_PREFIX}"})
 
 
@@ -42,15 +47,36 @@ def wheel_layers(
 ) -> tuple[LayerSpec, ...]:
     """Describe the layers of a virtual environment that holds these wheels; those from source come of the builder."""
     scheme = _scheme(_PREFIX, interpreter)
-    first = sorted(wheels, key=lambda wheel: (not wheel.built, -(wheel.source.size or 0), wheel.name))
-    apart = [wheel for wheel in first[:_MOST_LAYERS] if wheel.built or (wheel.source.size or 0) >= _LARGE]
-    shared = sorted((wheel for wheel in wheels if wheel not in apart), key=lambda wheel: wheel.name)
-    together = [(wheel.name, [wheel]) for wheel in sorted(apart, key=lambda wheel: wheel.name)]
-    together += [("site-packages", shared)] if shared else []
     return (
         _environment_layer(wheels, interpreter, scheme, builder),
-        *(_wheels_layer(name, group, scheme, builder) for name, group in together),
+        *(_wheels_layer(name, group, scheme, builder) for name, group in _groups(wheels, _MOST_LAYERS)),
     )
+
+
+def _bytecode_layers(
+    wheels: Sequence[PinnedWheel], interpreter: Interpreter, builder: WheelBuilder | None, compiler: Compiler
+) -> tuple[LayerSpec, ...]:
+    """Describe the bytecode of the layers of wheels, each as a layer of its own."""
+    scheme = _scheme(_PREFIX, interpreter)
+
+    def layer(name: str, group: Sequence[PinnedWheel]) -> LayerSpec:
+        return LayerSpec(
+            f"bytecode {name}",
+            {**_key("bytecode", group, scheme, builder), "compiler": compiler.recipe()},
+            lambda files: compiler.modules(merge(_installed(group, scheme, files, builder)), scheme.site_packages),
+            _sources(group),
+        )
+
+    return tuple(layer(name, group) for name, group in _groups(wheels, _MOST_BYTECODE_LAYERS))
+
+
+def _groups(wheels: Sequence[PinnedWheel], most: int) -> list[tuple[str, list[PinnedWheel]]]:
+    """Name the layers, and the wheels of each: at most so many that are large or built here have one for themselves."""
+    first = sorted(wheels, key=lambda wheel: (not wheel.built, -(wheel.source.size or 0), wheel.name))
+    apart = [wheel for wheel in first[:most] if wheel.built or (wheel.source.size or 0) >= _LARGE]
+    shared = sorted((wheel for wheel in wheels if wheel not in apart), key=lambda wheel: wheel.name)
+    groups = [(wheel.name, [wheel]) for wheel in sorted(apart, key=lambda wheel: wheel.name)]
+    return [*groups, ("site-packages", shared)] if shared else groups
 
 
 def entries(wheels: Sequence[PinnedWheel], interpreter: Interpreter, files: Files, *, prefix: str) -> tuple[Entry, ...]:

@@ -1,13 +1,14 @@
 """What buildpacks are given that works for them: it asks the network, or runs commands, which they never do."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from layers.canonical import Json
+from layers.entry import Entry
 
 if TYPE_CHECKING:  # those modules hand on what is defined here
-    from buildpacks.api import App, Files, Interpreter, PinnedWheel, Target
+    from buildpacks.api import App, Files, Interpreter, LayerSpec, PinnedWheel, Target
 
 
 class Resolver(Protocol):
@@ -49,3 +50,16 @@ class WheelBuilder(Protocol):
 
     def build(self, wheel: "PinnedWheel", files: "Files") -> Path:
         """Return a wheel built of `wheel.sources`, which are among the files. Safe to be called from threads."""
+
+
+class Compiler(Protocol):
+    """Compiles modules with the interpreter that will run them."""
+
+    def recipe(self) -> Mapping[str, Json]:
+        """Name all that the bytecode of a module depends on, beside the module and its path."""
+
+    def standard_library(self) -> "LayerSpec":
+        """Describe the layer with the bytecode of the interpreter's own modules."""
+
+    def modules(self, entries: Iterable[Entry], folder: str) -> Iterable[Entry]:
+        """Return the bytecode of those entries that are modules below a folder; safe to be called from threads."""

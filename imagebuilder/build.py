@@ -41,7 +41,7 @@ def build(request: BuildRequest, progress: Progress) -> BuildOutcome:
         plan = detect(request, progress)
         pins = pinned(request, plan, supplied, progress)
         inherited = supplied.images.inherited(pins.base)
-        results = run_buildpacks(request, plan, pins, supplied)
+        results = run_buildpacks(request, plan, pins, supplied, unpacked=unpacked)
         run = run_configuration(request, plan, pins, results, inherited)
         specs = describe_layers(request, pins, results, run, unpacked=unpacked, progress=progress)
         workshop = Workshop(
@@ -121,7 +121,7 @@ def _warn_of_libraries(pins: PlatformLock, progress: Progress) -> None:
 
 
 def run_buildpacks(
-    request: BuildRequest, plan: Plan, pins: PlatformLock, supplied: Suppliers
+    request: BuildRequest, plan: Plan, pins: PlatformLock, supplied: Suppliers, *, unpacked: Path
 ) -> tuple[BuildResult, ...]:
     """Ask the base and each buildpack what they add. Nothing is fetched or written by that."""
     common = BuildContext(
@@ -132,6 +132,7 @@ def run_buildpacks(
         pins=Pins(),
         distributions=pins.distributions,
         builder=supplied.builder(pins.base, pins.interpreter) if pins.interpreter else None,
+        compiler=supplied.compiler(pins.base, pins.interpreter, unpacked) if request.bytecode else None,
     )
     return (
         base_image.addition(pins.base, pins.interpreter),

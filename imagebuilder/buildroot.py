@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import imagebuilder
-from buildpacks import standalone
+from buildpacks import selection, standalone
 from buildpacks.api import Files, Interpreter, Source
 from imagebuilder.base import tiers
 from imagebuilder.base.pins import BasePins, PinnedDeb
@@ -20,6 +20,12 @@ from layers import canonical, scratch
 from layers.blobs import storage_error
 from layers.digest import Digest
 from layers.unpack import unpack
+
+
+def here() -> str:
+    """Return the architecture of this machine, by the name of the OCI image specification."""
+    machine = os.uname().machine
+    return next((name for name, known in selection.MACHINES.items() if known == machine), machine)
 
 
 def packages(pins: BasePins) -> tuple[PinnedDeb, ...]:

@@ -71,7 +71,7 @@ def plan(chosen: Chosen, console: Console) -> int:
         results = pipeline.preview(request, found)
     else:
         supplied = suppliers(request, Cache(request.cache_dir), Progress())
-        results = pipeline.run_buildpacks(request, found, pins, supplied)
+        results = pipeline.run_buildpacks(request, found, pins, supplied, unpacked=supplied.scratch)
     lacking = libraries.missing(pins.libraries, pins.base.packages) if pins and not reasons else ()
     document = report.document(
         found,

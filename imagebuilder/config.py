@@ -151,6 +151,7 @@ def _request(source: Path, values: Values, tables: Tables, *, project: FileSetti
         env=_plain(tables["env"]),
         labels=_plain(tables["labels"]),
         created=values.text("created", _DEFAULTS["created"]),
+        bytecode=values.text("bytecode") == "unchecked-hash",
         compression=_compression(values),
         tags=tags,
         push=values.on("push"),

@@ -58,6 +58,7 @@ PLATFORMS = ("linux/amd64", "linux/arm64")
 COMPRESSIONS = ("gzip", "zstd", "none")
 PROGRESS = ("auto", "tty", "plain", "jsonl", "none")
 MANAGERS = ("pip", "pipenv", "uv", "poetry", "pdm", "pylock", "pyproject")
+BYTECODE = ("none", "unchecked-hash")
 PYTHON_BUILDS = ("auto", "base", "standalone")
 COLOURS = ("auto", "always", "never")
 _BUILD = ("build",)
@@ -84,6 +85,9 @@ OPTIONS = (
     Option("locked", "fail if the lock does not fit, do not update it", commands=_BUILD),
     Option("offline", "use only what is in the cache", commands=("build", "lock", "check", "audit")),
     Option("no-cache", "make every layer anew", commands=_BUILD),
+    Option(
+        "bytecode", "in layers beside: none (default) or unchecked-hash", "KIND", "", _DECIDE, BYTECODE, file="text"
+    ),
     Option("compression", "of layers: gzip (default), zstd or none", "NAME", "", _DECIDE, COMPRESSIONS, file="text"),
     Option("created", "time in the image: git, now, seconds, RFC 3339", "TIME", "", _DECIDE, file="text"),
     Option("insecure-registry", "host that speaks http; may be repeated", "HOST", "", _REGISTRIES, many=True),

@@ -46,6 +46,7 @@ class BuildRequest:
     env: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     created: str = "1980-01-01T00:00:01Z"
+    bytecode: bool = False
     compression: Literal["gzip", "zstd", "none"] = "gzip"
     ignored: Callable[[str], bool] = lambda _path: False
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from buildpacks.api import Files, Interpreter, Source
+from buildpacks.services import Compiler
 from imagebuilder import destinations, libraries, python_builds, remote
 from imagebuilder import index as index_settings
 from imagebuilder.base import debian
@@ -34,8 +35,8 @@ class Suppliers:
 
     `pythons` are the standalone builds of CPython. `fetch` is given the moment at which the snapshot archive has the
     debs among the files. `packages_with` says which packages of the suite have libraries. `scratch` is where a folder
-    for what is unpacked can be made. `builder` builds
-    wheels from source for a base and an interpreter in it.
+    for what is unpacked can be made. `builder` builds wheels from source for a base and an interpreter in it;
+    `compiler` compiles modules for them, below a folder that it is given.
     """
 
     index: Callable[[], PackageIndex]
@@ -46,6 +47,7 @@ class Suppliers:
     packages_with: libraries.Lookup
     scratch: Path
     builder: Callable[[Base, Interpreter], SourceBuilder]
+    compiler: Callable[[Base, Interpreter | None, Path], Compiler]
 
 
 def suppliers(request: BuildRequest, cache: Cache, progress: Progress) -> Suppliers:
@@ -97,6 +99,7 @@ def suppliers(request: BuildRequest, cache: Cache, progress: Progress) -> Suppli
         functools.partial(_packages_with, request, mirrors, downloader, cache.store, progress),
         cache.root / "scratch",
         _builder(request, cache, progress, fetch),
+        _compiler(cache, fetch),
     )
 
 
@@ -152,3 +155,19 @@ def _builder(
         )
 
     return builder
+
+
+def _compiler(
+    cache: Cache, fetch: Callable[[Sequence[Source], str], Files]
+) -> Callable[[Base, Interpreter | None, Path], Compiler]:
+    """Return what makes compilers; to make one raises what `inside.runnable` raises."""
+
+    def compiler(base: Base, interpreter: Interpreter | None, scratch: Path) -> Compiler:
+        from imagebuilder.inside import bytecode  # few builds make bytecode
+
+        snapshot = base.snapshot if isinstance(base, BasePins) else ""
+        return bytecode.compiler(
+            base, interpreter, cache=cache, fetch=lambda sources: fetch(sources, snapshot), scratch=scratch
+        )
+
+    return compiler

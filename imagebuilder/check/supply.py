@@ -23,7 +23,7 @@ def bring(request: BuildRequest, progress: Progress) -> tuple[Digest, ...]:
         pins = pipeline.pinned(request, plan, supplied, progress)
         inherited = supplied.images.inherited(pins.base)
         supplied.images.fetch(inherited)
-        results = pipeline.run_buildpacks(request, plan, pins, supplied)
+        results = pipeline.run_buildpacks(request, plan, pins, supplied, unpacked=unpacked)
         run = pipeline.run_configuration(request, plan, pins, results, inherited)
         specs = pipeline.describe_layers(request, pins, results, run, unpacked=unpacked, progress=progress)
         sources = {source.digest: source for spec in specs for source in spec.sources}

@@ -18,7 +18,7 @@ import imagebuilder
 from buildpacks import environment, selection
 from buildpacks.api import Files, Interpreter, PinnedWheel, Source, Target
 from imagebuilder.base.pins import Base, BasePins
-from imagebuilder.buildroot import build_root, root_key
+from imagebuilder.buildroot import build_root, here, root_key
 from imagebuilder.cache import Cache
 from imagebuilder.export import FORMAT
 from imagebuilder.progress import Progress
@@ -155,7 +155,7 @@ class SourceBuilder:
 
     def _root(self, wheel: PinnedWheel) -> Path:
         packages = self._packages(wheel)
-        if self.target.platform.architecture != _here():
+        if self.target.platform.architecture != here():
             raise UsageError(
                 f"cannot build {wheel.name} {wheel.version} from source: the image is for "
                 f"{self.target.platform}, and this machine is not",
@@ -212,12 +212,6 @@ def _opened(path: Path, wheel: PinnedWheel) -> Iterator[BinaryIO]:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise _wrong(wheel, f"its backend left no file at {path.name[:100]!r}")
         yield file
-
-
-def _here() -> str:
-    """Return the architecture of this machine, by the name of the OCI image specification."""
-    machine = os.uname().machine
-    return next((name for name, known in selection.MACHINES.items() if known == machine), machine)
 
 
 def _wrong(wheel: PinnedWheel, reason: str) -> BuildError:
