@@ -17,11 +17,14 @@ from typing import Literal
 
 import tomli
 
+from buildpacks.pinned import Files as Files
+from buildpacks.pinned import Folder as Folder
+from buildpacks.pinned import PinnedWheel as PinnedWheel
+from buildpacks.pinned import Source as Source
 from buildpacks.services import Compiler, Resolver, WheelBuilder
 from layers import tree
 from layers.canonical import Json
 from layers.descriptor import Platform
-from layers.digest import Digest
 from layers.entry import Entry
 from layers.errors import UsageError
 
@@ -106,6 +109,13 @@ class App:
             raise ValueError("it leads out of the application's folder")
         return resolved
 
+    def real(self, folder: str) -> str:
+        """Return a folder's path without links; UsageError IB103 if it is missing, or outside the tree."""
+        try:
+            return self._resolve(folder).relative_to(self.root.resolve()).as_posix()
+        except (OSError, ValueError) as error:
+            raise _unreadable(folder, (isinstance(error, OSError) and error.strerror) or str(error)) from error
+
     def glob(self, pattern: str) -> tuple[str, ...]:
         """Return the paths that match a pattern (`*.py`), sorted; `*` does not cross a folder."""
         depth = pattern.count("/")
@@ -167,7 +177,7 @@ class Interpreter:
     executable: str
     origin: str
     packages: tuple[str, ...] = ()
-    archive: "Source | None" = None
+    archive: Source | None = None
 
     @property
     def series(self) -> str:
@@ -182,44 +192,6 @@ class Target:
     platform: Platform
     distribution: str
     glibc: tuple[int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A file known by its hash, and how to find it: a wheel or a source distribution by project, anything by its URL.
-
-    A deb is found by its path in the pool, a standalone Python by that in the releases.
-    """
-
-    kind: Literal["wheel", "sdist", "deb", "python", "url"]
-    name: str
-    digest: Digest
-    size: int | None
-    locator: str
-
-
-@dataclass(frozen=True, slots=True)
-class PinnedWheel:
-    """One wheel of the environment; `name` is the normalised name of its project.
-
-    It may have to be built: then `source` is a source distribution, and `requires` are the wheels that it is built
-    with, None as long as nobody has asked it (docs/decisions/0130-wheels-built-from-source.md).
-    """
-
-    name: str
-    version: str
-    source: Source
-    requires: "tuple[PinnedWheel, ...] | None" = None
-
-    @property
-    def built(self) -> bool:
-        """Whether it is built from source."""
-        return self.source.kind != "wheel" and not self.source.name.endswith(".whl")
-
-    @property
-    def sources(self) -> tuple[Source, ...]:
-        """The files it comes from."""
-        return (self.source, *(wheel.source for wheel in self.requires or ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,9 +229,6 @@ class Process:
     origin: str
     default: bool = False
     stop_signal: str = "SIGTERM"
-
-
-Files = Mapping[Digest, Path]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from buildpacks import local
 from buildpacks.api import App, Fail, value_at
 from layers.errors import DetectionError, UsageError
 
@@ -102,6 +103,9 @@ def _from_pyproject(app: App) -> Iterator[Place]:
     dynamic = value_at(document, "project", "dynamic")
     if value_at(document, "project", "dependencies") or (isinstance(dynamic, list) and "dependencies" in dynamic):
         yield Place("pyproject", "pyproject.toml [project]")
+        return
+    if local.is_installed(document) and value_at(document, "project"):
+        yield Place("pyproject", "pyproject.toml [build-system]")
         return
     poetry = value_at(document, "tool", "poetry", "dependencies")
     if isinstance(poetry, dict) and poetry.keys() - {"python"}:

@@ -72,8 +72,8 @@ def _bytecode_layers(
 
 def _groups(wheels: Sequence[PinnedWheel], most: int) -> list[tuple[str, list[PinnedWheel]]]:
     """Name the layers, and the wheels of each: at most so many that are large or built here have one for themselves."""
-    first = sorted(wheels, key=lambda wheel: (not wheel.built, -(wheel.source.size or 0), wheel.name))
-    apart = [wheel for wheel in first[:most] if wheel.built or (wheel.source.size or 0) >= _LARGE]
+    first = sorted(wheels, key=lambda wheel: (not wheel.built, -wheel.size, wheel.name))
+    apart = [wheel for wheel in first[:most] if wheel.built or wheel.size >= _LARGE]
     shared = sorted((wheel for wheel in wheels if wheel not in apart), key=lambda wheel: wheel.name)
     groups = [(wheel.name, [wheel]) for wheel in sorted(apart, key=lambda wheel: wheel.name)]
     return [*groups, ("site-packages", shared)] if shared else groups
@@ -134,7 +134,7 @@ def _installed(
 
 
 def _file(pin: PinnedWheel, files: Files, builder: WheelBuilder | None) -> Path:
-    return _builder_of(builder).build(pin, files) if pin.built else files[pin.source.digest]
+    return _builder_of(builder).build(pin, files) if pin.built else files[pin.sources[0].digest]
 
 
 def _builder_of(builder: WheelBuilder | None) -> WheelBuilder:
@@ -149,12 +149,12 @@ def _read(pin: PinnedWheel, path: Path) -> Wheel:
 
     wheel = read_wheel(path)
     try:
-        same = wheel.name == pin.name and Version(wheel.version) == Version(pin.version)
+        same = wheel.name == pin.name and (not pin.version or Version(wheel.version) == Version(pin.version))
     except InvalidVersion:
         same = False
     if not same:
         raise IntegrityError(
-            f"{pin.source.name} holds {wheel.name} {wheel.version}, and not {pin.name} {pin.version}",
+            f"{pin.source.name} holds {wheel.name} {wheel.version}, and not {pin}",
             hint="its file was renamed or its index is wrong; do not use it",
             code="IB511",
         )
@@ -172,6 +172,6 @@ def _key(layer: str, wheels: Sequence[PinnedWheel], scheme: Scheme, builder: Whe
         "prefix": scheme.prefix,
         "python": scheme.python,
         "series": scheme.series,
-        "wheels": sorted(wheel.source.digest.value for wheel in wheels if not wheel.built),
+        "wheels": sorted(source.digest.value for wheel in wheels if not wheel.built for source in wheel.sources),
     }
     return {**key, "recipes": recipes} if recipes else key

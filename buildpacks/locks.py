@@ -7,16 +7,15 @@ packages have the same files, whoever locked them.
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from buildpacks import environment, selection
-from buildpacks.api import App, PinContext, Pins, value_at
+from buildpacks import environment, local, selection
+from buildpacks.api import App, Folder, PinContext, Pins, value_at
 from layers.canonical import Json
 from layers.digest import Digest
 from layers.errors import BuildError, UsageError
 
 _EXTRA = re.compile(r"""\bextra\s*(==|!=)\s*("[^"]*"|'[^']*')""")
-_NOT_INDEXES = ("git", "directory", "file", "url")
 _OPERATORS = {"==": "in", "!=": "not in"}
 
 
@@ -73,8 +72,16 @@ def pins_of(
         urls={},
         extras=asked.extras if asked else frozenset(),
         groups=groups,
+        unpublished=lambda package: local.pinned(context, package, origin=file),
     )
     return Pins(wheels=wheels)
+
+
+def with_project(context: PinContext, document: Mapping[str, object], pins: Pins) -> Pins:
+    """Add the application's own project, if its pyproject.toml says that it is installed."""
+    others = tuple(wheel for wheel in pins.wheels if wheel.source != Folder("."))
+    own = local.project(context.app, document)
+    return replace(pins, wheels=tuple(sorted((*others, *own), key=lambda wheel: wheel.name)))
 
 
 def resolved(context: PinContext, text: str, *, file: str, allowed: Mapping[str, frozenset[str]] | None = None) -> Pins:
@@ -160,14 +167,36 @@ def tables(document: object, file: str) -> list[Mapping[str, object]]:
 def package(locked: Mapping[str, object], file: str) -> Mapping[str, Json]:
     """Return a package of poetry.lock or pdm.lock in the form of PEP 751; UsageError IB312 if it has no files."""
     name, version = normalised(locked.get("name")), str(locked.get("version"))
-    if any(key in locked for key in ("path", "git")) or value_at(locked, "source", "type") in _NOT_INDEXES:
-        return {"name": name, "directory": {"path": "."}}
+    if unpublished := _unpublished(locked, name):
+        return {"name": name, **unpublished}
     listed = [_file(each, name, file) for each in tables(locked.get("files"), file)]
     wheels = [each for each in listed if str(each["name"]).endswith(".whl")]
     sources = [each for each in listed if str(each["name"]).endswith((".tar.gz", ".zip"))][:1]
     if not wheels and not sources:
         raise malformed(file, f"{name} has no files")
     return {"name": name, "version": version, "wheels": wheels, **({"sdist": sources[0]} if sources else {})}
+
+
+def _unpublished(locked: Mapping[str, object], name: str) -> Mapping[str, Json]:
+    """Return where the folder or the repository of a package is, if it is one, as Poetry or PDM say it.
+
+    Raises BuildError IB315 for an archive.
+    """
+    kind, url = (value_at(locked, "source", key) for key in ("type", "url"))
+    if kind in ("file", "url"):
+        raise BuildError(
+            f"{name} is an archive at an address of its own, which cannot be installed from this lock yet",
+            hint="name a released version, or serve the archive with --find-links",
+            code="IB315",
+        )
+    if kind == "directory" or "path" in locked:
+        return {"directory": {"path": str(url if kind else locked["path"])}}
+    if kind != "git" and "git" not in locked:
+        return {}
+    repository, commit = url or locked.get("git"), value_at(locked, "source", "resolved_reference")
+    vcs = {"type": "git", "url": str(repository), "commit-id": str(commit or locked.get("revision"))}
+    folder = value_at(locked, "source", "subdirectory") or locked.get("subdirectory")
+    return {"vcs": {**vcs, "subdirectory": str(folder)} if folder else vcs}
 
 
 def _file(listed: Mapping[str, object], package: str, file: str) -> Mapping[str, Json]:

@@ -35,7 +35,6 @@ def pin(context: PinContext) -> Pins:
         raise locks.malformed(_FILE, "it was not made with the strategy inherit_metadata")
     if value_at(lock, "metadata", "content_hash") != f"sha256:{_content_hash(document)}":
         raise locks.stale(_FILE, "the dependencies in pyproject.toml have changed", "pdm lock")
-    project.check_runs_uninstalled(app, document)
     known = project.read(document)
     locked = value_at(lock, "metadata", "groups")
     groups = frozenset(map(normalised, locked)) if isinstance(locked, list) else frozenset[str]()
@@ -50,7 +49,7 @@ def pin(context: PinContext) -> Pins:
     ]
     # A package with extras has an entry of its own beside that without.
     by_name = {normalised(package.get("name")): locks.package(package, _FILE) for package in chosen}
-    return locks.pins(context, tuple(by_name.values()), file=_FILE)
+    return locks.with_project(context, document, locks.pins(context, tuple(by_name.values()), file=_FILE))
 
 
 def names(app: App) -> tuple[str, ...]:

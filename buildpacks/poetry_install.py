@@ -39,7 +39,6 @@ def pin(context: PinContext) -> Pins:
         raise locks.malformed(_FILE, f"its format is {version}, and imagebuilder knows {_VERSION}, of Poetry 2")
     if content not in _content_hashes(document, app.text(_FILE)):
         raise locks.stale(_FILE, "the dependencies in pyproject.toml have changed", "poetry lock")
-    project.check_runs_uninstalled(app, document)
     packages = locks.tables(lock.get("package", []), _FILE)
     extras = value_at(lock, "extras")
     asked = locks.asked(
@@ -51,7 +50,7 @@ def pin(context: PinContext) -> Pins:
         for package in packages
         if any(locks.holds(marker, context, file=_FILE, extras=asked.extras) for marker in _markers(package, groups))
     ]
-    return locks.pins(context, chosen, file=_FILE)
+    return locks.with_project(context, document, locks.pins(context, chosen, file=_FILE))
 
 
 def names(app: App) -> tuple[str, ...]:

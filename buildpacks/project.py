@@ -1,27 +1,17 @@
-"""The project: what pyproject.toml asks for in the standards' tables, and whether it has to be installed itself.
+"""The project: what pyproject.toml asks for in the standards' tables.
 
 [project] is that of PEP 621, [dependency-groups] that of PEP 735.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from buildpacks.api import App, value_at
+from buildpacks.api import value_at
 from buildpacks.locks import Asked, normalised
 from layers.errors import BuildError, UsageError
 
 FILE = "pyproject.toml"
-# Backends whose projects are compiled: without that there is nothing to import.
-_COMPILERS = ("maturin", "mesonpy", "scikit_build_core", "scikit_build", "setuptools_rust")
-_OPTED_OUT = (("tool", "uv", "package"), ("tool", "poetry", "package-mode"), ("tool", "pdm", "distribution"))
-_COMMANDS = (
-    ("project", "scripts"),
-    ("project", "gui-scripts"),
-    ("project", "entry-points"),
-    ("tool", "poetry", "scripts"),
-    ("tool", "poetry", "plugins"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,33 +81,6 @@ def requirements(document: Mapping[str, object], asked: Asked, file: str = FILE)
                 code="IB315",
             )
     return tuple(texts)
-
-
-def check_runs_uninstalled(app: App, document: Mapping[str, object]) -> None:
-    """Raise BuildError IB315 if a project has to be installed to work, as its package manager would.
-
-    One whose modules stand at the top of its folder does without: that is where the image starts it.
-    """
-    package = value_at(document, "tool", "uv", "package") is True or isinstance(document.get("build-system"), dict)
-    if not package or any(value_at(document, *keys) is False for keys in _OPTED_OUT):
-        return
-    backend = str(value_at(document, "build-system", "build-backend"))
-    reasons: tuple[Callable[[], str], ...] = (
-        lambda: next((f"[{'.'.join(keys)}] defines commands" for keys in _COMMANDS if value_at(document, *keys)), ""),
-        lambda: next((f"{path} is found only then" for path in _under_src(app)), ""),
-        lambda: f"{backend} compiles it" if backend.partition(".")[0] in _COMPILERS else "",
-    )
-    for reason in reasons:
-        if found := reason():
-            raise BuildError(
-                f"the project itself would have to be installed: {found}",
-                hint="only wheels can be installed yet; see the page of this error for what can be done",
-                code="IB315",
-            )
-
-
-def _under_src(app: App) -> tuple[str, ...]:
-    return (*app.glob("src/*/__init__.py"), *app.glob("src/*.py"))
 
 
 def checked(texts: object, file: str) -> tuple[str, ...]:

@@ -19,11 +19,11 @@ def pin(context: PinContext) -> Pins:
     document = context.app.toml(project.FILE)
     if value_at(document, "tool", "uv", "sources"):
         raise declared.missing("uv", "[tool.uv.sources] of pyproject.toml")
-    project.check_runs_uninstalled(context.app, document)
     known = project.read(document)
     asked = locks.asked(context.app, project.FILE, extras=known.extras, groups=known.groups)
     requirements = project.requirements(document, asked)
-    return locks.resolved(context, "".join(f"{text}\n" for text in requirements), file=project.FILE)
+    resolved = locks.resolved(context, "".join(f"{text}\n" for text in requirements), file=project.FILE)
+    return locks.with_project(context, document, resolved)
 
 
 def names(app: App) -> tuple[str, ...]:

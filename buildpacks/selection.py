@@ -5,7 +5,7 @@ the architecture and the glibc of the base can differ from image to image.
 """
 
 import posixpath
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -37,11 +37,12 @@ def select(
     urls: Mapping[str, str],
     extras: frozenset[str] = frozenset(),
     groups: frozenset[str] = frozenset(),
+    unpublished: "Callable[[Package], PinnedWheel] | None" = None,
 ) -> tuple[PinnedWheel, ...]:
     """Choose one wheel of each package, or its source where no wheel fits; sorted by name.
 
     `hashes` are those the user allows, and `urls` the addresses of wheels as the user wrote them, both by project;
-    `extras` and `groups` are those of the document that are wanted.
+    `extras` and `groups` are those of the document that are wanted; `unpublished` pins folders and repositories.
     Raises BuildError IB407 if no wheel fits or IB411 for a document that cannot be used, IntegrityError IB409 if the
     user allows none of the files.
     """
@@ -55,7 +56,12 @@ def select(
         chosen = Pylock.from_dict(pylock).select(
             environment=environment(interpreter, target), tags=fitting, extras=extras, dependency_groups=groups
         )
-        wheels = [_pinned(package, file, frozenset(fitting), urls=urls) for package, file in chosen]
+        wheels = [
+            unpublished(package)
+            if unpublished and (package.directory or package.vcs)
+            else _pinned(package, file, frozenset(fitting), urls=urls)
+            for package, file in chosen
+        ]
     except PylockValidationError as error:
         raise BuildError(
             f"cannot use the pins: {error}", hint="report this with the requirements that led to it", code="IB411"
@@ -123,10 +129,13 @@ def _sha256(file: Json) -> str:
 
 
 def _check_allowed(wheel: PinnedWheel, hashes: Mapping[str, frozenset[str]]) -> None:
-    if wheel.name in hashes and wheel.source.digest.value not in hashes[wheel.name]:
+    if wheel.name not in hashes:
+        return
+    (source, *_) = wheel.sources or (None,)
+    if source is None or source.digest.value not in hashes[wheel.name]:
         raise IntegrityError(
             f"{wheel.name} {wheel.version}: no file has a hash that the requirements allow",
-            details=(f"found {wheel.source.digest} for {wheel.source.name}",),
+            details=(f"found {source.digest} for {source.name}",) if source else (),
             hint=f"check where {wheel.name} comes from, then write its sha256 with --hash",
             code="IB409",
         )
@@ -145,7 +154,7 @@ def _pinned(package: "Package", file: object, fitting: "frozenset[Tag]", *, urls
         version = version or source.name.split("-")[1]
     else:
         raise BuildError(
-            f"{package.name} is a folder or a repository, and only wheels can be installed yet",
+            f"{package.name} is a folder or a repository, which a package cannot be built with",
             hint="name a released version, or build a wheel of it and serve it with --find-links",
             code="IB315",
         )

@@ -40,14 +40,13 @@ def pin(context: PinContext) -> Pins:
     lock = app.toml(_FILE)
     if lock.get("version") != _VERSION:
         raise locks.malformed(_FILE, f"its format is {lock.get('version')}, and imagebuilder knows {_VERSION}")
-    project.check_runs_uninstalled(app, document)
     known = project.read(document)
     asked = locks.asked(app, project.FILE, extras=known.extras, groups=known.groups)
     members = dict(_members(app, lock))
     _check_fresh(context, lock, members)
     files = {_FILE: app.text(_FILE), project.FILE: app.text(project.FILE)} | {path: app.text(path) for path in members}
     exported = context.resolver.export_uv(files, extras=sorted(asked.extras), groups=sorted(asked.groups))
-    return locks.pins_of(context, exported, file=_FILE)
+    return locks.with_project(context, document, locks.pins_of(context, exported, file=_FILE))
 
 
 def names(app: App) -> tuple[str, ...]:

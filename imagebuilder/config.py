@@ -34,7 +34,7 @@ _NAMES = {
 }
 _OF_BUILDPACKS = (
     "python", "python-build", "requirements", "manager", "extras", "groups", "entry", "process",
-    "BP_PIP_DEST_PATH", "BP_PIP_FIND_LINKS"
+    "project-version", "BP_PIP_DEST_PATH", "BP_PIP_FIND_LINKS"
 )  # fmt: skip
 _DEFAULTS = {
     "platform": "linux/amd64",  # not the host's: the same command makes the same image everywhere

@@ -128,7 +128,7 @@ class Downloader:
         match source.kind:
             case "url":
                 yield expand(source.locator, self.environment)
-            case "deb" | "python":
+            case "deb" | "python" | "git":
                 yield from self.locate(source)
             case "wheel" | "sdist":
                 for place, is_index in self._places():

@@ -57,18 +57,23 @@ def find(
     A library counts as brought wherever in a wheel it lies: how it is found there is the wheels' own affair. If nobody
     can be asked which packages have what is missing, that is an error only if `strict`.
     """
-    native = [wheel for wheel in wheels if not wheel.built and not wheel.source.name.endswith("-any.whl")]
+    native = {
+        wheel.name: source
+        for wheel in wheels
+        for source in wheel.sources
+        if not wheel.built and not source.name.endswith("-any.whl")
+    }
     if not native:
         return ()
-    files = fetch([wheel.source for wheel in native])
+    files = fetch([*native.values()])
     brought: set[str] = set()
     users: dict[str, set[str]] = {}
     with scratch.folder(scratch_root) as unpacked:
-        for wheel in native:
-            for name, library in _libraries(files[wheel.source.digest], unpacked):
+        for project, source in native.items():
+            for name, library in _libraries(files[source.digest], unpacked):
                 brought |= {name, library.soname}
                 for needed in library.needed:
-                    users.setdefault(needed, set()).add(wheel.name)
+                    users.setdefault(needed, set()).add(project)
     names = sorted(users.keys() - brought - {*_ALWAYS})
     packages = _ask(packages_with, names, strict=strict) if names else {}
     return tuple(Library(name, tuple(sorted(users[name])), tuple(packages.get(name, ()))) for name in names)

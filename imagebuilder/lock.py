@@ -11,7 +11,7 @@ from typing import Literal
 
 import tomli
 
-from buildpacks.api import Interpreter, PinnedWheel, Pins, Require, Source
+from buildpacks.api import Folder, Interpreter, PinnedWheel, Pins, Require, Source
 from imagebuilder import tables
 from imagebuilder.base import locked
 from imagebuilder.base.pins import Base
@@ -86,7 +86,7 @@ class PlatformLock:
                 "base": self.base.identity,
                 "interpreter": _identity(self.interpreter),
                 "wheels": {
-                    name: [source.digest.value for wheel in step.pins.wheels for source in wheel.sources]
+                    name: [each for wheel in step.pins.wheels for each in _named(wheel)]
                     for name, step in self.steps.items()
                 },
             }
@@ -94,6 +94,12 @@ class PlatformLock:
 
 
 Lock = Mapping[str, PlatformLock]
+
+
+def _named(wheel: PinnedWheel) -> tuple[str, ...]:
+    """Name what a wheel comes from: a folder by its path, files by their hashes."""
+    own = (f"./{wheel.source.path}",) if isinstance(wheel.source, Folder) else ()
+    return (*own, *(source.digest.value for source in wheel.sources))
 
 
 def read(folder: Path) -> Lock:
@@ -215,14 +221,14 @@ def _require_table(require: Require) -> dict[str, Json]:
 
 
 def _wheel_table(wheel: PinnedWheel) -> dict[str, Json]:
-    table: dict[str, Json] = {"name": wheel.name, "version": wheel.version}
-    if not wheel.built:
+    table: dict[str, Json] = {"name": wheel.name, **({"version": wheel.version} if wheel.version else {})}
+    if isinstance(wheel.source, Folder):
+        table["directory"] = {"path": wheel.source.path}
+    elif wheel.built:
+        table["sdist"] = _file_table(wheel.source)
+    else:
         return {**table, "wheels": [_file_table(wheel.source)]}
-    return {
-        **table,
-        "sdist": _file_table(wheel.source),
-        "build-requires": [_wheel_table(each) for each in wheel.requires or ()],
-    }
+    return {**table, "build-requires": [_wheel_table(each) for each in wheel.requires or ()]}
 
 
 def _file_table(source: Source) -> dict[str, Json]:
@@ -290,11 +296,13 @@ def _require(table: Table) -> Require:
 
 
 def _wheel(table: Table) -> PinnedWheel:
-    name, version = table.text("name"), table.text("version")
-    if "sdist" not in table.values:
-        return _published(table)
+    name, version = table.text("name"), table.text("version", "")
     requires = tuple(map(_published, table.tables("build-requires")))
-    return PinnedWheel(name, version, _source(table.table("sdist"), "sdist", name), requires)
+    if "directory" in table.values:
+        return PinnedWheel(name, version, Folder(table.table("directory").text("path")), requires)
+    if "sdist" in table.values:
+        return PinnedWheel(name, version, _source(table.table("sdist"), "sdist", name), requires)
+    return _published(table)
 
 
 def _published(table: Table) -> PinnedWheel:

@@ -79,6 +79,7 @@ OPTIONS = (
     Option("base", "debian:SUITE (default: debian:trixie) or an image", "NAME", "", _DECIDE, file="text"),
     Option("python", "version of the interpreter", "VERSION", "", _DECIDE, file="text"),
     Option("python-build", "whose it is: auto, base or standalone", "NAME", "", _DECIDE, PYTHON_BUILDS, file="text"),
+    Option("project-version", "version, where its backend would ask Git", "VERSION", "", _DECIDE, file="text"),
     Option("process", "type of process that starts by default", "TYPE", "", _DECIDE, file="text"),
     Option("entry", "command of the process `web`", "COMMAND", "", _DECIDE, file="text"),
     Option("trust-buildpack", "run the project's own buildpack here", commands=_DECIDE),

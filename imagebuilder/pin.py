@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
-from buildpacks.api import Interpreter, PinContext, Pins, Setting, Target
+from buildpacks.api import Interpreter, PinContext, Pins, Setting, Source, Target
 from imagebuilder import libraries, stale
 from imagebuilder.base import debian, image
 from imagebuilder.base.pins import Base, ImagePins
@@ -220,13 +220,16 @@ def _pin_step(
 
 def _sized(pins: Pins, suppliers: Suppliers) -> Pins:
     """Find out the sizes that an index did not tell: which wheels get layers of their own depends on them."""
-    unknown = [wheel.source for wheel in pins.wheels if wheel.source.size is None]
+    known = [wheel.source for wheel in pins.wheels if isinstance(wheel.source, Source)]
+    unknown = [source for source in known if source.size is None]
     if not unknown:
         return pins
     files = suppliers.fetch(unknown, "")
     sizes = {source.digest: files[source.digest].stat().st_size for source in unknown}
     wheels = (
         replace(wheel, source=replace(wheel.source, size=sizes.get(wheel.source.digest, wheel.source.size)))
+        if isinstance(wheel.source, Source)
+        else wheel
         for wheel in pins.wheels
     )
     return replace(pins, wheels=tuple(wheels))

@@ -22,6 +22,7 @@ from imagebuilder.python_builds import PythonBuilds
 from imagebuilder.request import BuildRequest
 from imagebuilder.resolver import UvResolver
 from imagebuilder.sources.builder import SourceBuilder
+from imagebuilder.sources.folders import Folders
 from layers.blobs import BlobStore
 from layers.digest import Digest
 
@@ -140,6 +141,7 @@ def _builder(
 ) -> Callable[[Base, Interpreter], SourceBuilder]:
     """Return what makes builders; what one of them has built, none of them builds again."""
     built: dict[Digest, Path] = {}
+    folders, project_version = Folders(request.app), request.settings.get("project-version")
 
     def builder(base: Base, interpreter: Interpreter) -> SourceBuilder:
         snapshot = base.snapshot if isinstance(base, BasePins) else ""
@@ -151,6 +153,8 @@ def _builder(
             fetch=lambda sources: fetch(sources, snapshot),
             progress=progress,
             use_cache=request.use_cache,
+            folders=folders,
+            project_version=project_version.value if project_version else "",
             built=built,
         )
 

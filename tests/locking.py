@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from buildpacks.api import App, Buildpack, BuildPlan, PinContext, Setting, Source
+from buildpacks.api import App, Buildpack, BuildPlan, PinContext, PinnedWheel, Setting, Source
 from imagebuilder import uv_program
 from imagebuilder.fetch import Downloader
 from imagebuilder.index import IndexSettings, Place
@@ -48,9 +48,14 @@ def context(app: App, resolves: UvResolver) -> PinContext:
 
 def pinned(buildpack: Buildpack, root: Path, resolves: UvResolver, **settings: str) -> list[Source]:
     """Detect and pin as a build does; return the files of the packages."""
+    return [source for wheel in wheels(buildpack, root, resolves, **settings) for source in wheel.sources[:1]]
+
+
+def wheels(buildpack: Buildpack, root: Path, resolves: UvResolver, **settings: str) -> tuple[PinnedWheel, ...]:
+    """Detect and pin as a build does."""
     app = App(root, {name: Setting(value, f"--{name}") for name, value in settings.items()})
     assert isinstance(buildpack.detect(app), BuildPlan)
-    return [wheel.source for wheel in buildpack.pin(context(app, resolves)).wheels]
+    return buildpack.pin(context(app, resolves)).wheels
 
 
 def lock(folder: Path, url: str) -> None:

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 import imagebuilder
 from buildpacks import environment, selection
-from buildpacks.api import Files, Interpreter, PinnedWheel, Source, Target
+from buildpacks.api import App, Files, Folder, Interpreter, PinnedWheel, Source, Target
 from imagebuilder.base.pins import Base, BasePins
 from imagebuilder.buildroot import build_root, here, root_key
 from imagebuilder.cache import Cache
@@ -27,6 +27,7 @@ from imagebuilder.sandbox.box import EPOCH, Sandbox
 from imagebuilder.sources import backend, hook
 from imagebuilder.sources.backend import Backend
 from imagebuilder.sources.failed import failed
+from imagebuilder.sources.folders import Folders
 from layers import canonical, entry, scratch
 from layers.canonical import Json
 from layers.descriptor import Descriptor
@@ -42,6 +43,14 @@ _RESULT = "/build/result"
 _HOOK, _HOOK_FILE = "/build/hook", "hook.py"
 _ANSWER_MAX = 1 << 20
 _CHUNK = 1 << 20
+# How a version is told to setuptools-scm (and hatch-vcs), pdm-backend, pbr, and those that use dunamai.
+_VERSIONS = (
+    "SETUPTOOLS_SCM_PRETEND_VERSION",
+    "PDM_BUILD_SCM_VERSION",
+    "PBR_VERSION",
+    "UV_DYNAMIC_VERSIONING_BYPASS",
+    "POETRY_DYNAMIC_VERSIONING_BYPASS",
+)
 _PYTHON = f"/{_ENVIRONMENT}/bin/python"
 
 
@@ -60,11 +69,14 @@ class SourceBuilder:
     fetch: Callable[[Sequence[Source]], Files]
     progress: Progress
     use_cache: bool = True
+    folders: Folders = field(default_factory=lambda: Folders(App(Path("/nonexistent"))))
+    project_version: str = ""
     built: dict[Digest, Path] = field(default_factory=dict)
     _locks: dict[object, threading.Lock] = field(default_factory=dict)
 
     def recipe(self, wheel: PinnedWheel) -> Mapping[str, Json]:
         """Name the source, what it is built with, and the root and the interpreter that do it."""
+        pretended = self._pretended(wheel)
         return {
             "kind": "wheel",
             "format": FORMAT,
@@ -72,8 +84,9 @@ class SourceBuilder:
             "root": root_key(self._packages(wheel), self.interpreter).value,
             "interpreter": [self.interpreter.version, self.interpreter.executable],
             "project": [wheel.name, wheel.version],
-            "source": wheel.source.digest.value,
-            "requires": sorted(each.source.digest.value for each in wheel.requires or ()),
+            "source": self._digest(wheel.source).value,
+            "requires": sorted(source.digest.value for each in wheel.requires or () for source in each.sources),
+            **({"pretended": pretended} if pretended else {}),
         }
 
     def build(self, wheel: PinnedWheel, files: Files) -> Path:
@@ -96,7 +109,7 @@ class SourceBuilder:
     def backend(self, wheel: PinnedWheel, files: Files) -> Backend:
         """Return what a source says of its backend."""
         with scratch.folder(self.cache.root / "scratch") as made:
-            return _backend(read_sdist(files[wheel.source.digest], spool=made / "tar"), wheel)
+            return _backend(self._source(wheel.source, files, made), wheel)
 
     def requires(self, wheel: PinnedWheel, files: Files) -> tuple[str, ...]:
         """Ask the backend of a source what else it requires; it runs with what `wheel` requires already."""
@@ -115,7 +128,7 @@ class SourceBuilder:
             with _opened(result / answer, wheel) as file:
                 built = self.cache.store.write(_MEDIA_TYPE, iter(lambda: file.read(_CHUNK), b""))
             self._check_fits(wheel, self.cache.store.path(built.digest))
-            step.finish(f"{wheel.name} {wheel.version} from source")
+            step.finish(f"{wheel} from source")
         return built
 
     def _check_fits(self, wheel: PinnedWheel, path: Path) -> None:
@@ -129,13 +142,13 @@ class SourceBuilder:
         """Call a hook; give its answer, and the folder of results for as long as the block lasts."""
         root = self._root(wheel)
         with scratch.folder(self.cache.root / "scratch") as made:
-            source = read_sdist(files[wheel.source.digest], spool=made / "tar")
+            source = self._source(wheel.source, files, made)
             needs = _backend(source, wheel)
             unpack(source.entries, made / "source", time_s=EPOCH)
             self._make_environment(wheel.requires or (), files, made)
             unpack([entry.file(_HOOK_FILE, Path(hook.__file__).read_bytes())], made / "hook", time_s=EPOCH)
             (made / "result").mkdir()
-            place = f"/build/{wheel.name}-{wheel.version}"
+            place = f"/build/{wheel.name}-{wheel.version}".rstrip("-")
             sandbox = Sandbox(
                 root,
                 writable={place: made / "source", _RESULT: made / "result"},
@@ -144,10 +157,22 @@ class SourceBuilder:
             words = [_PYTHON, "-s", "-B", f"{_HOOK}/{_HOOK_FILE}", _RESULT, name, needs.name]
             words += [f"{place}/{path}" for path in needs.path]
             try:
-                command.run(sandbox, words, env=_variables(), cwd=place)
+                command.run(sandbox, words, env=_variables(self._pretended(wheel)), cwd=place)
             except BuildError as error:
                 raise failed(wheel, error) from error
             yield _answer(made / "result" / hook.ANSWER, wheel), made / "result"
+
+    def _source(self, source: Source | Folder, files: Files, made: Path) -> Sdist:
+        if isinstance(source, Folder):
+            return Sdist(self.folders.tree(source.path).entries)
+        return read_sdist(files[source.digest], spool=made / "tar")
+
+    def _digest(self, source: Source | Folder) -> Digest:
+        return self.folders.tree(source.path).digest if isinstance(source, Folder) else source.digest
+
+    def _pretended(self, wheel: PinnedWheel) -> str:
+        """Return the version that a backend is told, since it would ask Git and there is no repository."""
+        return self.project_version if isinstance(wheel.source, Folder) else ""
 
     def _make_environment(self, wheels: Sequence[PinnedWheel], files: Files, made: Path) -> None:
         found = environment.entries(wheels, self.interpreter, files, prefix=_ENVIRONMENT)
@@ -157,8 +182,7 @@ class SourceBuilder:
         packages = self._packages(wheel)
         if self.target.platform.architecture != here():
             raise UsageError(
-                f"cannot build {wheel.name} {wheel.version} from source: the image is for "
-                f"{self.target.platform}, and this machine is not",
+                f"cannot build {wheel} from source: the image is for {self.target.platform}, and this machine is not",
                 hint="build on such a machine, or bring a wheel with --find-links",
                 code="IB874",
             )
@@ -168,7 +192,7 @@ class SourceBuilder:
     def _packages(self, wheel: PinnedWheel) -> BasePins:
         if not isinstance(self.base, BasePins):
             raise UsageError(
-                f"cannot build {wheel.name} {wheel.version} from source: the base {self.base.name} is an image",
+                f"cannot build {wheel} from source: the base {self.base.name} is an image",
                 hint="choose a base that is made of packages, as `debian:trixie`, or bring a wheel with --find-links",
                 code="IB875",
             )
@@ -180,12 +204,13 @@ class SourceBuilder:
 
 
 def _backend(source: Sdist, wheel: PinnedWheel) -> Backend:
-    return backend.read(source.text("pyproject.toml"), f"{wheel.name} {wheel.version}")
+    return backend.read(source.text("pyproject.toml"), f"{wheel}")
 
 
-def _variables() -> dict[str, str]:
+def _variables(version: str) -> dict[str, str]:
     """Name what a build script finds beside the fixed variables of every sandbox."""
     return {
+        **(dict.fromkeys(_VERSIONS, version) if version else {}),
         "PATH": f"/{_ENVIRONMENT}/bin:/usr/local/bin:/usr/bin:/bin",
         "VIRTUAL_ENV": f"/{_ENVIRONMENT}",
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -216,7 +241,7 @@ def _opened(path: Path, wheel: PinnedWheel) -> Iterator[BinaryIO]:
 
 def _wrong(wheel: PinnedWheel, reason: str) -> BuildError:
     return BuildError(
-        f"cannot use what building {wheel.name} {wheel.version} gives: {reason}",
+        f"cannot use what building {wheel} gives: {reason}",
         hint="pin another version of it, or bring a wheel with --find-links",
         code="IB873",
     )

@@ -2,7 +2,7 @@
 
 import re
 
-from buildpacks.api import PinnedWheel
+from buildpacks.api import Folder, PinnedWheel
 from layers.errors import BuildError
 
 _HEADER = re.compile(r"fatal error: ([\w./+-]+): No such file or directory")
@@ -43,14 +43,27 @@ _PROGRAMS = {
     r"pkg-config.{0,40}(?:not found|No such file)": "pkg-config",
     r"'make'|make: not found": "make",
 }
+# What backends say that ask Git for the version: there is no repository in a sandbox.
+_UNVERSIONED = re.compile(
+    r"unable to detect version|version from (?:the )?scm|Versioning for this project requires|is not a git repository",
+    re.IGNORECASE,
+)
 _LIBRARY = re.compile(r"/usr/bin/(?:\S*-)?ld: cannot find -l([\w+.-]+)")
 
 
 def failed(wheel: PinnedWheel, error: BuildError) -> BuildError:
     """Say of a failed command which package it was for and what may help."""
     said = "\n".join(error.details)
+    if _UNVERSIONED.search(said):
+        own = isinstance(wheel.source, Folder)
+        return BuildError(
+            f"cannot build {wheel} from source: its backend asks Git for the version, and there is no repository",
+            details=error.details[-1:],
+            hint="say it with --project-version, as in `--project-version 1.4.0`" if own else "name a released version",
+            code="IB876",
+        )
     return BuildError(
-        f"cannot build {wheel.name} {wheel.version} from source: {error.message}",
+        f"cannot build {wheel} from source: {error.message}",
         details=error.details,
         hint=_hint(said) or error.hint,
         code="IB872" if error.code == "IB862" else error.code,

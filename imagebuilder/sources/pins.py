@@ -33,7 +33,7 @@ def complete(
 
 def pin_requires(wheel: PinnedWheel, resolver: Resolver, builder: SourceBuilder) -> PinnedWheel:
     """Pin what a source says it requires; then, with that installed, what its backend adds."""
-    files = builder.fetch([wheel.source])
+    files = builder.fetch(wheel.sources)
     said = builder.backend(wheel, files).requires
     first = replace(wheel, requires=_resolve(said, wheel, resolver, builder, previous=()))
     files = builder.fetch(first.sources)
@@ -66,7 +66,7 @@ def _resolve(
         found = selection.select(document, builder.interpreter, builder.target, hashes={}, urls={})
     except BuildError as error:
         raise type(error)(
-            f"cannot find what {wheel.name} {wheel.version} is built with: {error.message}",
+            f"cannot find what {wheel} is built with: {error.message}",
             details=error.details,
             hint=error.hint,
             code=error.code,
@@ -84,7 +84,7 @@ def _checked(text: str, wheel: PinnedWheel) -> str:
         requirement = None
     if requirement is None or requirement.url:
         raise BuildError(
-            f"cannot build {wheel.name} {wheel.version} from source: it requires {text[:100]!r}",
+            f"cannot build {wheel} from source: it requires {text[:100]!r}",
             hint="pin another version of it, or bring a wheel with --find-links",
             code="IB871",
         )

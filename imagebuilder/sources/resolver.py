@@ -138,7 +138,7 @@ def _sources(uv: UvResolver, name: str, interpreter: Interpreter) -> "list[tuple
 def _named(document: Mapping[str, Json], built: Sequence[PinnedWheel]) -> Mapping[str, Json]:
     """Put the sources in the place of the wheels that were made of them."""
     packages = document["packages"]
-    sources = {(wheel.name, wheel.version): wheel.source for wheel in built}
+    sources = {(wheel.name, wheel.version): source for wheel in built for source in wheel.sources[:1]}
     if not isinstance(packages, Sequence) or isinstance(packages, str):
         return document
     return {**document, "packages": [_from_source(package, sources) for package in packages]}

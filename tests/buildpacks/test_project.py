@@ -1,12 +1,9 @@
 """The project: what is read of pyproject.toml, and which projects cannot do without being installed."""
 
-from pathlib import Path
-
 import pytest
 
 from buildpacks import project
-from layers.errors import BuildError, UsageError
-from tests import apps
+from layers.errors import UsageError
 
 BACKEND = '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
 
@@ -44,37 +41,3 @@ def test_what_is_no_requirement_is_ib318(document: dict[str, object]) -> None:
     with pytest.raises(UsageError, match=r"pyproject\.toml") as caught:
         project.read(document)
     assert caught.value.code == "IB318"
-
-
-@pytest.mark.parametrize(
-    ("text", "file", "reason"),
-    [
-        (BACKEND + '[project]\nscripts = { shop = "shop:main" }\n', "shop/__init__.py", "[project.scripts]"),
-        (BACKEND + '[tool.poetry]\nscripts = { shop = "shop:main" }\n', "shop.py", "[tool.poetry.scripts]"),
-        (BACKEND, "src/shop/__init__.py", "src/shop/__init__.py"),
-        (BACKEND, "src/shop.py", "src/shop.py"),
-        (BACKEND.replace("hatchling.build", "maturin"), "shop.py", "maturin compiles it"),
-        ("[tool.uv]\npackage = true\n", "src/shop.py", "src/shop.py"),
-    ],
-)
-def test_a_project_that_works_only_when_installed_is_ib315(tmp_path: Path, text: str, file: str, reason: str) -> None:
-    app = apps.make(tmp_path, {"pyproject.toml": text, file: ""})
-    with pytest.raises(BuildError) as caught:
-        project.check_runs_uninstalled(app, app.toml("pyproject.toml"))
-    assert caught.value.code == "IB315"
-    assert reason in caught.value.message
-
-
-@pytest.mark.parametrize(
-    ("text", "file"),
-    [
-        (BACKEND, "shop/__init__.py"),
-        ('[project]\nscripts = { shop = "shop:main" }\n', "src/shop.py"),
-        (BACKEND + "[tool.uv]\npackage = false\n", "src/shop.py"),
-        (BACKEND + "[tool.poetry]\npackage-mode = false\n", "src/shop.py"),
-        (BACKEND + "[tool.pdm]\ndistribution = false\n", "src/shop.py"),
-    ],
-)
-def test_a_project_that_is_started_from_its_folder_is_fine(tmp_path: Path, text: str, file: str) -> None:
-    app = apps.make(tmp_path, {"pyproject.toml": text, file: ""})
-    project.check_runs_uninstalled(app, app.toml("pyproject.toml"))

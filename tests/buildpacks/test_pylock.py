@@ -86,7 +86,7 @@ def test_a_lock_that_is_named_and_not_there_is_ib400(tmp_path: Path) -> None:
         (LOCK + PACKAGES, {"groups": "pay"}, "IB314", "pay"),
         (LOCK.replace("3.11", "3.99") + PACKAGES, {}, "IB408", ">=3.99"),
         (LOCK + package("x", tag="cp313-cp313-win_amd64"), {}, "IB407", "'x'"),
-        (LOCK + '[[packages]]\nname = "x"\ndirectory = { path = "." }\n', {}, "IB315", "x is a folder"),
+        (LOCK + '[[packages]]\nname = "x"\ndirectory = { path = "." }\n', {}, "IB878", "pylock.toml names ."),
         (LOCK + '[[packages]]\nname = "x"\nvcs = { type = "git", url = "u", commit-id = "0" }\n', {}, "IB315", "x is"),
         ("=", {}, "IB103", "pylock.toml"),
     ],

@@ -57,7 +57,6 @@ def test_the_form_of_every_requirement_file_is_kept(tmp_path: Path) -> None:
         (PROJECT + "[tool.uv.sources]\ntill = { path = '.' }\n", {}, "IB311", "[tool.uv.sources]"),
         ('[project]\ndependencies = ["x @ git+https://x/y"]\n', {}, "IB315", "x is a folder"),
         ('[project]\ndependencies = ["x @ file:///tmp/x"]\n', {}, "IB315", "x is a folder"),
-        (PROJECT + '[build-system]\nrequires = []\n[project.scripts]\nshop = "shop:main"\n', {}, "IB315", "scripts"),
         (PROJECT, {"groups": "wbe"}, "IB314", "no group wbe"),
         ('[project]\ndependencies = ["nonsense !"]\n', {}, "IB318", "nonsense"),
         ('[project]\ndependencies = ["nowhere"]\n', {}, "IB405", "nowhere"),

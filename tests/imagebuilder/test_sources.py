@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from buildpacks.api import Interpreter, PinnedWheel, Target
+from buildpacks.api import Folder, Interpreter, PinnedWheel, Target
 from imagebuilder.base.pins import BasePins, ImagePins
 from imagebuilder.base.probe import Found
 from imagebuilder.cache import Cache
@@ -281,6 +281,22 @@ def test_what_a_compiler_misses_is_named_as_a_package_of_debian(line: str) -> No
     error = failed(WHEEL, ended)
     assert MESSAGES[line] in error.hint
     assert (error.code, error.details) == ("IB872", ("first", line))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "LookupError: setuptools-scm was unable to detect version for /build/shop.",
+        "Error getting the version from source `vcs`: setuptools-scm was unable to detect version for /build/shop.",
+        "Cannot find the version from SCM",
+        "Exception: Versioning for this project requires either an sdist tarball, or access to an upstream git",
+    ],
+)
+def test_a_backend_that_asks_git_for_the_version_is_ib876_with_what_to_set(line: str) -> None:
+    ended = BuildError("python failed: exit status 1", hint="as it was", code="IB862", details=("first", line))
+    of_folder, of_file = failed(PinnedWheel("shop", "", Folder(".")), ended), failed(WHEEL, ended)
+    assert (of_folder.code, of_file.code) == ("IB876", "IB876")
+    assert "--project-version" in of_folder.hint and "released version" in of_file.hint
 
 
 def test_a_sandbox_that_cannot_be_made_is_no_failure_of_the_package() -> None:

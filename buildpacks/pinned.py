@@ -1,0 +1,79 @@
+"""What is pinned: files known by their hash, folders of the application, and the wheels that come of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from layers.digest import Digest
+
+Files = Mapping[Digest, Path]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file known by its hash, and how to find it: a wheel or a source distribution by project, anything by its URL.
+
+    A deb is found by its path in the pool, a standalone Python by that in the releases. Of kind `git` is the tree of a
+    commit as a tar that we write; its locator is `git+URL@COMMIT`, where `#subdirectory=PATH` names a part of the tree.
+    """
+
+    kind: Literal["wheel", "sdist", "deb", "python", "git", "url"]
+    name: str
+    digest: Digest
+    size: int | None
+    locator: str
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A project in a folder of the application, `.` for the application itself.
+
+    What is in it is hashed when it is built: a lock does not hold it, so that it fits whatever is changed there.
+    """
+
+    path: str
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return f"./{self.path.removeprefix('.')}"
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedWheel:
+    """One wheel of the environment; `name` is the normalised name of its project.
+
+    It may have to be built: then `source` is no wheel, and `requires` are the wheels that it is built with, None as
+    long as nobody has asked it (docs/decisions/0130-wheels-built-from-source.md). What a folder holds may say its
+    version; here it has none.
+    """
+
+    name: str
+    version: str
+    source: Source | Folder
+    requires: "tuple[PinnedWheel, ...] | None" = None
+
+    def __str__(self) -> str:
+        """What messages call it."""
+        if isinstance(self.source, Folder):
+            return f"{self.name} ({self.source.name})"
+        return f"{self.name} {self.version}".rstrip()
+
+    @property
+    def built(self) -> bool:
+        """Whether it is built from source."""
+        if isinstance(self.source, Folder):
+            return True
+        return self.source.kind != "wheel" and not self.source.name.endswith(".whl")
+
+    @property
+    def size(self) -> int:
+        """The size of the file it comes from, 0 if that is not known."""
+        return 0 if isinstance(self.source, Folder) else self.source.size or 0
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The files it comes from, its own first if it is one."""
+        own = () if isinstance(self.source, Folder) else (self.source,)
+        return (*own, *(source for wheel in self.requires or () for source in wheel.sources))
