@@ -5,9 +5,11 @@ packages have the same files, whoever locked them.
 """
 
 import json
+import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from urllib.parse import unquote, urlsplit
 
 from buildpacks import environment, local, selection
 from buildpacks.api import App, Folder, PinContext, Pins, value_at
@@ -167,6 +169,8 @@ def tables(document: object, file: str) -> list[Mapping[str, object]]:
 def package(locked: Mapping[str, object], file: str) -> Mapping[str, Json]:
     """Return a package of poetry.lock or pdm.lock in the form of PEP 751; UsageError IB312 if it has no files."""
     name, version = normalised(locked.get("name")), str(locked.get("version"))
+    if address := _address(locked):
+        return {"name": name, "version": version, "archive": _archive(locked, address, file)}
     if unpublished := _unpublished(locked, name):
         return {"name": name, **unpublished}
     listed = [_file(each, name, file) for each in tables(locked.get("files"), file)]
@@ -180,12 +184,12 @@ def package(locked: Mapping[str, object], file: str) -> Mapping[str, Json]:
 def _unpublished(locked: Mapping[str, object], name: str) -> Mapping[str, Json]:
     """Return where the folder or the repository of a package is, if it is one, as Poetry or PDM say it.
 
-    Raises BuildError IB315 for an archive.
+    Raises BuildError IB315 for an archive in the application.
     """
     kind, url = (value_at(locked, "source", key) for key in ("type", "url"))
-    if kind in ("file", "url"):
+    if kind == "file":
         raise BuildError(
-            f"{name} is an archive at an address of its own, which cannot be installed from this lock yet",
+            f"{name} is an archive of the application, which cannot be installed from this lock yet",
             hint="name a released version, or serve the archive with --find-links",
             code="IB315",
         )
@@ -199,9 +203,25 @@ def _unpublished(locked: Mapping[str, object], name: str) -> Mapping[str, Json]:
     return {"vcs": {**vcs, "subdirectory": str(folder)} if folder else vcs}
 
 
+def _address(locked: Mapping[str, object]) -> str:
+    """Return the address that a package comes from, if the project names one: its index does not have it."""
+    found = value_at(locked, "source", "url") if value_at(locked, "source", "type") == "url" else locked.get("url")
+    return found if isinstance(found, str) else ""
+
+
+def _archive(locked: Mapping[str, object], address: str, file: str) -> Mapping[str, Json]:
+    name = normalised(locked.get("name"))
+    hashes = [_file(each, name, file)["hashes"] for each in tables(locked.get("files"), file)]
+    if len(hashes) != 1:
+        raise malformed(file, f"{name} comes from an address and has {len(hashes)} files")
+    return {"url": address, "hashes": hashes[0]}
+
+
 def _file(listed: Mapping[str, object], package: str, file: str) -> Mapping[str, Json]:
-    name, (algorithm, _, value) = listed.get("file"), str(listed.get("hash")).partition(":")
-    if not isinstance(name, str) or not value:
+    """Return a file by its name, or by its address (PDM's strategy static_urls): any index that has it will do."""
+    algorithm, _, value = str(listed.get("hash")).partition(":")
+    name = listed.get("file") or unquote(posixpath.basename(urlsplit(str(listed.get("url", ""))).path))
+    if not isinstance(name, str) or not name or not value:
         raise malformed(file, f"a file of {package} has no name or no hash")
     return {"name": name, "path": name, "hashes": {algorithm: value}}
 

@@ -1,17 +1,17 @@
 """poetry-install: the packages of poetry.lock, without development groups.
 
-Since lock version 2.1 (Poetry 2.0) each package says which groups want it, and when. Older locks leave that to be
-resolved again, which is Poetry's work.
+Since lock version 2.1 (Poetry 2.0) each package says which groups want it, and when; `poetry_graph` reads older locks.
 """
 
 import re
 from collections.abc import Iterator, Mapping
 
-from buildpacks import declared, environment, locks, project
+from buildpacks import declared, environment, locks, poetry_graph, project
 from buildpacks.api import App, Buildpack, BuildPlan, Fail, PinContext, Pins, Require, value_at
-from buildpacks.locks import normalised
+from buildpacks.locks import Asked, normalised
+from buildpacks.poetry_graph import Graph
 
-_FILE = "poetry.lock"
+_FILE = poetry_graph.FILE
 _VERSION = "2.1"
 _MAIN = "main"
 # What of pyproject.toml Poetry hashes (poetry.packages.locker).
@@ -35,8 +35,8 @@ def pin(context: PinContext) -> Pins:
     app, document = context.app, context.app.toml(project.FILE)
     lock = app.toml(_FILE)
     version, content = (value_at(lock, "metadata", key) for key in ("lock-version", "content-hash"))
-    if version != _VERSION:
-        raise locks.malformed(_FILE, f"its format is {version}, and imagebuilder knows {_VERSION}, of Poetry 2")
+    if version not in (_VERSION, *poetry_graph.VERSIONS):
+        raise locks.malformed(_FILE, f"its format is {version}, and imagebuilder knows those up to {_VERSION}")
     if content not in _content_hashes(document, app.text(_FILE)):
         raise locks.stale(_FILE, "the dependencies in pyproject.toml have changed", "poetry lock")
     packages = locks.tables(lock.get("package", []), _FILE)
@@ -44,19 +44,42 @@ def pin(context: PinContext) -> Pins:
     asked = locks.asked(
         app, _FILE, extras=extras if isinstance(extras, dict) else (), groups={_MAIN, *_groups(document, packages)}
     )
-    groups = asked.groups | {_MAIN}
-    chosen = [
-        locks.package(package, _FILE)
-        for package in packages
-        if any(locks.holds(marker, context, file=_FILE, extras=asked.extras) for marker in _markers(package, groups))
-    ]
-    return locks.with_project(context, document, locks.pins(context, chosen, file=_FILE))
+    choose = _marked if version == _VERSION else _followed
+    chosen = choose(context, lock, Asked(asked.extras, asked.groups | {_MAIN}))
+    pins = locks.pins(context, [locks.package(package, _FILE) for package in chosen], file=_FILE)
+    return locks.with_project(context, document, pins)
 
 
 def names(app: App) -> tuple[str, ...]:
     """Return the normalised names of all packages of the main group."""
-    packages = locks.tables(app.toml(_FILE).get("package", []), _FILE)
+    lock = app.toml(_FILE)
+    packages = locks.tables(lock.get("package", []), _FILE)
+    if value_at(lock, "metadata", "lock-version") in poetry_graph.VERSIONS:
+        packages = Graph(app.toml(project.FILE), lock).wanted(frozenset({_MAIN}), frozenset())
+        return tuple(normalised(package.get("name")) for package in packages)
     return tuple(normalised(package.get("name")) for package in packages if _MAIN in _listed(package))
+
+
+def _marked(context: PinContext, lock: Mapping[str, object], asked: Asked) -> list[Mapping[str, object]]:
+    """Return the packages that say that one of the groups wants them."""
+    return [
+        package
+        for package in locks.tables(lock.get("package", []), _FILE)
+        if any(
+            locks.holds(marker, context, file=_FILE, extras=asked.extras) for marker in _markers(package, asked.groups)
+        )
+    ]
+
+
+def _followed(context: PinContext, lock: Mapping[str, object], asked: Asked) -> list[Mapping[str, object]]:
+    """Return the packages that the groups lead to."""
+    graph = Graph(
+        context.app.toml(project.FILE),
+        lock,
+        lambda marker, extras: locks.holds(marker, context, file=_FILE, extras=extras),
+        environment.interpreter_of(context.interpreter).version,
+    )
+    return graph.wanted(asked.groups, asked.extras)
 
 
 def _content_hashes(document: Mapping[str, object], lock: str) -> tuple[str, ...]:
@@ -79,6 +102,8 @@ def _groups(document: Mapping[str, object], packages: list[Mapping[str, object]]
     """Yield the groups there are: a group without packages is in no lock."""
     for table in (document.get("dependency-groups"), value_at(document, "tool", "poetry", "group")):
         yield from table if isinstance(table, dict) else ()
+    if value_at(document, "tool", "poetry", "dev-dependencies"):
+        yield "dev"
     for package in packages:
         yield from _listed(package)
 

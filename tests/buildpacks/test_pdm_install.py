@@ -99,3 +99,17 @@ def test_the_names_of_the_default_group_are_known_before(tmp_path: Path) -> None
     apps.make(tmp_path, {"pyproject.toml": PROJECT, "pdm.lock": lock(*PACKAGES)})
     assert isinstance(pdm_install.detect(App(tmp_path)), BuildPlan)
     assert pdm_install.names(App(tmp_path)) == ("flask", "colorama")
+
+
+def test_files_may_be_named_by_their_addresses_and_come_from_any_index(tmp_path: Path) -> None:
+    entry = package("flask").replace('file = "', 'url = "https://files.example.com/a%2Fb/')
+    apps.make(
+        tmp_path, {"pyproject.toml": PROJECT, "pdm.lock": lock(entry, strategy='static_urls", "inherit_metadata')}
+    )
+    (found,) = locking.pinned(pdm_install.BUILDPACK, tmp_path, locking.resolver(tmp_path))
+    assert (found.kind, found.name, found.locator) == ("wheel", "flask-1.0-py3-none-any.whl", "flask")
+
+
+def test_a_package_of_an_address_is_pinned_by_that_address(tmp_path: Path) -> None:
+    place = "https://files.example.com/flask-1.0-py3-none-any.whl"
+    assert pinned(tmp_path, lock(package("flask", f'url = "{place}"'))) == [place]

@@ -115,7 +115,7 @@ def test_before_its_version_2_3_poetry_did_not_hash_the_groups_of_the_standard(t
 @pytest.mark.parametrize(
     ("text", "settings", "code", "words"),
     [
-        (lock(*PACKAGES, version="2.0"), {}, "IB312", "2.0"),
+        (lock(*PACKAGES, version="3.0"), {}, "IB312", "3.0"),
         (lock(*PACKAGES).replace('lock-version = "2.1"', ""), {}, "IB312", "None"),
         (lock(package("x", "markers = 'nonsense'")), {}, "IB312", "nonsense"),
         (lock(package("x").replace("file =", "name =")), {}, "IB312", "a file of x"),
@@ -127,7 +127,7 @@ def test_before_its_version_2_3_poetry_did_not_hash_the_groups_of_the_standard(t
         ),
         (lock(package("x"), package("x")), {}, "IB407", "'x'"),
         (lock(package("x") + '[package.source]\ntype = "git"\n'), {}, "IB315", "x is a repository"),
-        (lock(package("x") + '[package.source]\ntype = "url"\n'), {}, "IB315", "x is an archive"),
+        (lock(package("x") + '[package.source]\ntype = "file"\n'), {}, "IB315", "x is an archive"),
         (lock(package("x") + '[package.source]\ntype = "directory"\nurl = "../x"\n'), {}, "IB877", "../x"),
         (lock(package("x", tag="cp313-cp313-win_amd64")), {}, "IB411", "x: its file has no sha256"),
         (lock(*PACKAGES), {"groups": "wbe"}, "IB314", "no group wbe"),
@@ -149,3 +149,14 @@ def test_the_names_of_the_main_group_are_known_before(tmp_path: Path) -> None:
     app = App(tmp_path)
     assert poetry_install.names(app) == ("flask", "colorama", "both", "sqlalchemy", "either", "neither")
     assert isinstance(poetry_install.detect(app), BuildPlan)
+
+
+def test_a_package_of_an_address_is_pinned_by_that_address_alone(tmp_path: Path) -> None:
+    place = "https://files.example.com/x-1.0-py3-none-any.whl"
+    source = f'[package.source]\ntype = "url"\nurl = "{place}"\n'
+    wheel = f'files = [{{file = "x-1.0-py3-none-any.whl", hash = "sha256:{HASH}"}}]\n'
+    entry = f'[[package]]\nname = "x"\nversion = "1.0"\ngroups = ["main"]\n{wheel}{source}'
+    assert pinned(tmp_path, lock(entry)) == [place]
+    with pytest.raises(BuildError, match="x comes from an address and has 2 files") as caught:
+        pinned(tmp_path, lock(package("x") + source))
+    assert caught.value.code == "IB312"
