@@ -250,8 +250,7 @@ class LayerSpec:
 class BuildContext:
     """What `build` may use. `distributions` are the normalised names of all packages pinned by any buildpack.
 
-    `builder` is None only where nothing is pinned yet, so that nothing can have to be built; `compiler` is there if the
-    user wants bytecode.
+    `builder` is None where nothing has to be built from source; `compiler` is there if the user wants bytecode.
     """
 
     app: App

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from buildpacks import standalone
 from buildpacks.api import BuildContext, BuildResult, Interpreter, LayerSpec, Pins, Target
-from imagebuilder import libraries, outputs, outside, pin, reference, stale
+from imagebuilder import libraries, outputs, outside, reference, stale
 from imagebuilder import lock as lockfile
-from imagebuilder.base import debian
 from imagebuilder.base import image as base_image
+from imagebuilder.base import tiers
 from imagebuilder.base.image import BaseImages, Inherited
 from imagebuilder.base.pins import BasePins
 from imagebuilder.cache import Cache
@@ -19,9 +19,8 @@ from imagebuilder.launch import choose_default, launcher_layer, merge_processes
 from imagebuilder.lock import PlatformLock
 from imagebuilder.make import MadeLayer, Workshop
 from imagebuilder.outcome import BuildOutcome, LayerOutcome, Pushed
-from imagebuilder.pin import Upgrade
 from imagebuilder.progress import Progress
-from imagebuilder.request import BuildRequest, Output
+from imagebuilder.request import BuildRequest, Output, Upgrade
 from imagebuilder.resolve import Plan, resolve
 from imagebuilder.suppliers import Suppliers, suppliers
 from imagebuilder.text import printable
@@ -102,6 +101,8 @@ def check_lock(request: BuildRequest, progress: Progress) -> tuple[str, ...]:
 def _renew(
     request: BuildRequest, plan: Plan, supplied: Suppliers, upgrade: Upgrade, progress: Progress
 ) -> PlatformLock:
+    from imagebuilder import pin  # 40 ms that a build whose lock fits does not pay
+
     locks = dict(lockfile.read(request.source))
     name = str(request.platform)
     with progress.step("pin") as step:
@@ -127,11 +128,11 @@ def run_buildpacks(
     common = BuildContext(
         app=request.app,
         requires=(),
-        target=base_image.target(pins.base),
+        target=pins.base.target,
         interpreter=pins.interpreter,
         pins=Pins(),
         distributions=pins.distributions,
-        builder=supplied.builder(pins.base, pins.interpreter) if pins.interpreter else None,
+        builder=supplied.builder(pins.base, pins.interpreter) if pins.interpreter and pins.builds else None,
         compiler=supplied.compiler(pins.base, pins.interpreter, unpacked) if request.bytecode else None,
     )
     return (
@@ -200,7 +201,7 @@ def describe_layers(
     )
     return [
         *(
-            debian.layer_specs(pins.base, scratch=unpacked, warn=progress.warn)
+            tiers.layer_specs(pins.base, scratch=unpacked, warn=progress.warn)
             if isinstance(pins.base, BasePins)
             else ()
         ),

@@ -95,7 +95,7 @@ def lock(chosen: Chosen, console: Console) -> int:
     configuration = config.load(chosen)
     from imagebuilder import build as pipeline
     from imagebuilder.lock import FILE
-    from imagebuilder.pin import Upgrade
+    from imagebuilder.request import Upgrade
 
     path = str(configuration.request.source / FILE)
     with _progress(console, configuration) as progress:

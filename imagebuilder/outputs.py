@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from imagebuilder import archive, daemon, layout, reference
+from imagebuilder import layout, reference
 from imagebuilder.image import Image
 from imagebuilder.reference import Reference
 from imagebuilder.request import Output
@@ -27,10 +27,16 @@ def deliver(
             tag_names = dict.fromkeys(name.tag for name in names)
             layout.write_layout(image, store, target, names=[output.name] if output.name else list(tag_names))
         case "archive":
+            from imagebuilder import archive  # most builds write a layout
+
             archive.write_archive(image, store, target, names=names)
         case "docker":
+            from imagebuilder import daemon
+
             daemon.load_docker(image, store, _names(output.target, names), environment=environment)
         case "podman":
+            from imagebuilder import daemon
+
             daemon.load_podman(image, store, _names(output.target, names), environment=environment)
 
 

@@ -14,23 +14,12 @@ from imagebuilder.base import debian, image
 from imagebuilder.base.pins import Base, ImagePins
 from imagebuilder.libraries import Library
 from imagebuilder.lock import LockedStep, PlatformLock
-from imagebuilder.request import BuildRequest
+from imagebuilder.request import BuildRequest, Upgrade
 from imagebuilder.resolve import Plan, Step
 from imagebuilder.sources import pins as sources
 from imagebuilder.sources.resolver import SourceResolver
 from imagebuilder.suppliers import Suppliers
 from layers.errors import UsageError
-
-
-@dataclass(frozen=True, slots=True)
-class Upgrade:
-    """Which pins to forget: all of them, or those of some packages by normalised name."""
-
-    everything: bool = False
-    names: frozenset[str] = frozenset()
-
-    def __bool__(self) -> bool:
-        return self.everything or bool(self.names)
 
 
 def pin(
@@ -46,7 +35,7 @@ def pin(
         return _pin_on_image(plan, request, lock, kept, suppliers=suppliers, upgrade=upgrade)
     build_packages = stale.build_packages(request)
     offer = _Offer(
-        debian.target(suppliers.index()) if kept is None else image.target(kept),
+        debian.target(suppliers.index()) if kept is None else kept.target,
         lambda: debian.interpreters(suppliers.index()) + suppliers.pythons.interpreters(offer.target),
         lambda interpreter: (
             kept
@@ -76,7 +65,7 @@ def pin(
             packages=tuple(sorted({*packages, *_to_add(packages, needed)} - {libraries.AUTO})),
             build_packages=build_packages,
         )
-    steps = sources.complete(steps, suppliers.resolver, partial(suppliers.builder, kept))
+    steps = sources.complete(steps, suppliers.resolver(), partial(suppliers.builder, kept))
     return PlatformLock(kept, packages, steps, build_packages, needed)
 
 
@@ -117,7 +106,7 @@ def _pin_on_image(
 ) -> PlatformLock:
     base = kept if isinstance(kept, ImagePins) else suppliers.images.pin(request.base, request.platform)
     offer = _Offer(
-        image.target(base),
+        base.target,
         lambda: base.found.interpreters + suppliers.pythons.interpreters(offer.target),
         lambda _interpreter: base,
     )
@@ -131,7 +120,7 @@ def _pin_on_image(
             code="IB340",
         )
     image.check_packages(base, (*packages, *request.build_packages))
-    return PlatformLock(base, packages, sources.complete(steps, suppliers.resolver, partial(suppliers.builder, base)))
+    return PlatformLock(base, packages, sources.complete(steps, suppliers.resolver(), partial(suppliers.builder, base)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +138,7 @@ class _Offer:
 
 def _fitting_steps(lock: PlatformLock | None, offer: _Offer) -> Mapping[str, LockedStep]:
     """Return the old steps; those with wheels are to be pinned anew if those may not fit the C library any more."""
-    if lock is None or image.target(lock.base).glibc == offer.target.glibc:
+    if lock is None or lock.base.target.glibc == offer.target.glibc:
         return lock.steps if lock else {}
     return {id_: replace(step, interpreter="") if step.pins.wheels else step for id_, step in lock.steps.items()}
 
@@ -204,7 +193,7 @@ def _pin_step(
             target=offer.target,
             interpreters=offer.interpreters,
             interpreter=interpreter,
-            resolver=SourceResolver(suppliers.resolver, lambda python: suppliers.builder(offer.base(python), python)),
+            resolver=SourceResolver(suppliers.resolver(), lambda python: suppliers.builder(offer.base(python), python)),
             previous=previous,
         )
     )

@@ -75,3 +75,14 @@ class BuildRequest:
     def app(self) -> App:
         """The application as buildpacks see it."""
         return App(self.source, self.settings, self.processes, self.ignored)
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """Which pins to forget: all of them, or those of some packages by normalised name."""
+
+    everything: bool = False
+    names: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        return self.everything or bool(self.names)

@@ -1,30 +1,34 @@
-"""Suppliers: all that a build asks of the outside, made from its request."""
+"""Suppliers: all that a build asks of the outside, made from its request.
+
+What asks is imported when it is first needed: a build that makes nothing new needs none of it.
+"""
 
 import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from buildpacks.api import Files, Interpreter, Source
 from buildpacks.services import Compiler
 from imagebuilder import destinations, libraries, python_builds, remote
-from imagebuilder import index as index_settings
-from imagebuilder.base import debian
-from imagebuilder.base import image as base_image
+from imagebuilder.base import mirrors as debian_mirrors
 from imagebuilder.base.image import BaseImages
-from imagebuilder.base.index import PackageIndex
 from imagebuilder.base.mirrors import Mirrors
 from imagebuilder.base.pins import Base, BasePins
 from imagebuilder.cache import Cache
-from imagebuilder.fetch import Downloader
 from imagebuilder.progress import Progress
 from imagebuilder.python_builds import PythonBuilds
 from imagebuilder.request import BuildRequest
-from imagebuilder.resolver import UvResolver
-from imagebuilder.sources.builder import SourceBuilder
 from imagebuilder.sources.folders import Folders
 from layers.blobs import BlobStore
 from layers.digest import Digest
+
+if TYPE_CHECKING:
+    from imagebuilder.base.index import PackageIndex
+    from imagebuilder.fetch import Downloader
+    from imagebuilder.resolver import UvResolver
+    from imagebuilder.sources.builder import SourceBuilder
 
 # Debian's list of all files of a suite has some 12 MB.
 _CONTENTS_MAX = 128 << 20
@@ -40,38 +44,36 @@ class Suppliers:
     `compiler` compiles modules for them, below a folder that it is given.
     """
 
-    index: Callable[[], PackageIndex]
+    index: Callable[[], "PackageIndex"]
     images: BaseImages
     pythons: PythonBuilds
-    resolver: UvResolver
+    resolver: Callable[[], "UvResolver"]
     fetch: Callable[[Sequence[Source], str], Files]
     packages_with: libraries.Lookup
     scratch: Path
-    builder: Callable[[Base, Interpreter], SourceBuilder]
+    builder: Callable[[Base, Interpreter], "SourceBuilder"]
     compiler: Callable[[Base, Interpreter | None, Path], Compiler]
 
 
 def suppliers(request: BuildRequest, cache: Cache, progress: Progress) -> Suppliers:
     """Choose mirrors and indexes as configured. Nothing is asked before it is needed."""
-    mirrors = debian.find_mirrors(
+    mirrors = debian_mirrors.find_mirrors(
         mirror=request.debian_mirror, snapshot=request.debian_snapshot, keyring=request.debian_keyring
     )
     if request.debian_expired:
         mirrors = replace(mirrors, check_age=False)
-    home = destinations.home(request.environment) or Path("/")  # what engines give a user that nobody knows
-    downloader = Downloader(
-        index_settings.load(request.app, request.environment, home=home, prefix=Path("/")),
-        offline=request.offline,
-        environment=request.environment,
+    downloader = functools.cache(functools.partial(_downloader, request))
+    pythons = python_builds.find(
+        request.python_mirror, request.environment, lambda url, limit: downloader().get(url, limit)
     )
 
-    pythons = python_builds.find(request.python_mirror, request.environment, downloader.get)
-
     @functools.cache
-    def index() -> PackageIndex:
+    def index() -> "PackageIndex":
+        from imagebuilder.base.index import load_index
+
         suite = request.base.removeprefix("debian:")
         with progress.step("index") as step:
-            found = debian.load_index(suite, request.platform.architecture, mirrors=mirrors, download=downloader.get)
+            found = load_index(suite, request.platform.architecture, mirrors=mirrors, download=downloader().get)
             step.finish(f"debian {suite} as of {found.snapshot}")
             return found
 
@@ -79,9 +81,9 @@ def suppliers(request: BuildRequest, cache: Cache, progress: Progress) -> Suppli
         def locate(source: Source) -> tuple[str, ...]:
             if source.kind == "python":
                 return pythons.candidates(source)
-            return debian.candidates(source, mirrors=mirrors, snapshot=snapshot)
+            return debian_mirrors.candidates(source, mirrors=mirrors, snapshot=snapshot)
 
-        finder = replace(downloader, locate=locate)
+        finder = replace(downloader(), locate=locate)
         missing = [source for source in sources if not cache.store.has(source.digest)]
         if not missing:
             return finder.fetch_all(sources, cache.store)
@@ -95,7 +97,7 @@ def suppliers(request: BuildRequest, cache: Cache, progress: Progress) -> Suppli
         index,
         images,
         pythons,
-        UvResolver(downloader, cache.root / "uv"),
+        functools.cache(lambda: _resolver(downloader(), cache)),
         fetch,
         functools.partial(_packages_with, request, mirrors, downloader, cache.store, progress),
         cache.root / "scratch",
@@ -104,10 +106,28 @@ def suppliers(request: BuildRequest, cache: Cache, progress: Progress) -> Suppli
     )
 
 
+def _downloader(request: BuildRequest) -> "Downloader":
+    from imagebuilder import index
+    from imagebuilder.fetch import Downloader
+
+    home = destinations.home(request.environment) or Path("/")  # what engines give a user that nobody knows
+    return Downloader(
+        index.load(request.app, request.environment, home=home, prefix=Path("/")),
+        offline=request.offline,
+        environment=request.environment,
+    )
+
+
+def _resolver(downloader: "Downloader", cache: Cache) -> "UvResolver":
+    from imagebuilder.resolver import UvResolver
+
+    return UvResolver(downloader, cache.root / "uv")
+
+
 def _packages_with(
     request: BuildRequest,
     mirrors: Mirrors,
-    downloader: Downloader,
+    downloader: Callable[[], "Downloader"],
     store: BlobStore,
     progress: Progress,
     names: Collection[str],
@@ -121,7 +141,7 @@ def _packages_with(
             suite,
             request.platform.architecture,
             mirrors=mirrors,
-            download=downloader.get,
+            download=downloader().get,
             keep=functools.partial(_keep, store),
         )
         step.finish(f"{len(names)} looked up in the list of files of debian {suite}")
@@ -138,17 +158,19 @@ def _keep(store: BlobStore, digest: Digest, get: Callable[[], bytes]) -> bytes:
 
 def _builder(
     request: BuildRequest, cache: Cache, progress: Progress, fetch: Callable[[Sequence[Source], str], Files]
-) -> Callable[[Base, Interpreter], SourceBuilder]:
+) -> Callable[[Base, Interpreter], "SourceBuilder"]:
     """Return what makes builders; what one of them has built, none of them builds again."""
     built: dict[Digest, Path] = {}
     folders, project_version = Folders(request.app), request.settings.get("project-version")
 
-    def builder(base: Base, interpreter: Interpreter) -> SourceBuilder:
+    def builder(base: Base, interpreter: Interpreter) -> "SourceBuilder":
+        from imagebuilder.sources.builder import SourceBuilder
+
         snapshot = base.snapshot if isinstance(base, BasePins) else ""
         return SourceBuilder(
             base,
             interpreter,
-            target=base_image.target(base),
+            target=base.target,
             cache=cache,
             fetch=lambda sources: fetch(sources, snapshot),
             progress=progress,

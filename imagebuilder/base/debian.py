@@ -1,17 +1,14 @@
 """Debian: a package index becomes pins, pins become layers. No apt, no dpkg, no root, no maintainer scripts."""
 
 import re
-from collections.abc import Iterable
 
 from buildpacks.api import Interpreter, Target
-from imagebuilder.base import version
+from imagebuilder.base import pins, version
 from imagebuilder.base.closure import closure
 from imagebuilder.base.index import Download, PackageIndex, load_index
 from imagebuilder.base.mirrors import Mirrors, candidates, find_mirrors
 from imagebuilder.base.pins import BasePins, PinnedDeb
 from imagebuilder.base.tiers import layer_specs
-from layers.descriptor import Platform
-from layers.errors import BuildError
 
 __all__ = [
     "BasePins",
@@ -44,7 +41,6 @@ BASE = (
 # Essential packages: others use their programs without saying so (Debian policy, 3.8).
 ESSENTIAL = ("bash", "coreutils", "dash", "diffutils", "findutils", "grep", "gzip", "mawk", "perl-base", "sed", "tar")
 _PYTHON = re.compile(r"python3\.[0-9]+")
-_GLIBC = re.compile(r"([0-9]+)\.([0-9]+)")
 
 
 def interpreters(index: PackageIndex) -> tuple[Interpreter, ...]:
@@ -70,20 +66,9 @@ def interpreters(index: PackageIndex) -> tuple[Interpreter, ...]:
     )
 
 
-def target(source: PackageIndex | BasePins) -> Target:
-    """Say what wheels have to fit: the platform and its glibc."""
-    if isinstance(source, BasePins):
-        debs: Iterable[PinnedDeb] = (deb for tier in source.tiers for deb in tier)
-    else:
-        debs = (package.deb for package in closure(source, ["libc6"]).values())
-    glibc = next((match for deb in debs if deb.name == "libc6" and (match := _GLIBC.match(deb.version))), None)
-    if glibc is None:
-        raise BuildError(
-            f"the base debian:{source.suite} has no libc6",
-            hint="remove imagebuilder.lock and run `imagebuilder lock`",
-            code="IB555",
-        )
-    return Target(Platform("linux", source.architecture), f"debian:{source.suite}", (int(glibc[1]), int(glibc[2])))
+def target(index: PackageIndex) -> Target:
+    """Say what wheels have to fit that are chosen for a suite."""
+    return pins.target(index.suite, index.architecture, (package.deb for package in closure(index, ["libc6"]).values()))
 
 
 def pin(

@@ -10,9 +10,9 @@ from concurrent.futures import CancelledError
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from buildpacks.api import BuildResult, Interpreter, LayerSpec, Target
+from buildpacks.api import BuildResult, Interpreter, LayerSpec
 from imagebuilder import documents, reference, together
-from imagebuilder.base import debian, manifests, probe, system
+from imagebuilder.base import manifests, probe, system
 from imagebuilder.base.overlay import lay
 from imagebuilder.base.pins import Base, ImagePins
 from imagebuilder.base.probe import Found
@@ -63,14 +63,6 @@ class Inherited:
 def is_image(base: str) -> bool:
     """Say whether a base is an image, and not a suite of Debian."""
     return _SUITE.fullmatch(base) is None
-
-
-def target(base: Base) -> Target:
-    """Say what wheels have to fit."""
-    if not isinstance(base, ImagePins):
-        return debian.target(base)
-    major, minor = base.found.glibc.split(".")
-    return Target(base.platform, base.found.distribution, (int(major), int(minor)))
 
 
 def addition(base: Base, interpreter: Interpreter | None) -> BuildResult:

@@ -3,18 +3,22 @@
 Plain values; the lock writes them down.
 """
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from buildpacks.api import Source
+from buildpacks.api import Source, Target
 from imagebuilder.base.probe import Found
 from layers.canonical import Json
 from layers.descriptor import Descriptor, Platform
 from layers.digest import Digest
+from layers.errors import BuildError
 from layers.layer import Layer
 
 TIERS = ("base", "interpreter", "packages")
 # What the lock calls the packages of no image.
 BUILD = "build"
+_GLIBC = re.compile(r"([0-9]+)\.([0-9]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,11 @@ class BasePins:
         return f"debian:{self.suite}"
 
     @property
+    def target(self) -> Target:
+        """What wheels have to fit. Raises BuildError IB555 for a base without a C library."""
+        return target(self.suite, self.architecture, (deb for tier in self.tiers for deb in tier))
+
+    @property
     def packages(self) -> frozenset[str]:
         """The names of all packages."""
         return frozenset(deb.name for tier in (*self.tiers, self.build) for deb in tier)
@@ -95,6 +104,12 @@ class ImagePins:
     found: Found
 
     @property
+    def target(self) -> Target:
+        """What wheels have to fit."""
+        major, minor = self.found.glibc.split(".")
+        return Target(self.platform, self.found.distribution, (int(major), int(minor)))
+
+    @property
     def packages(self) -> frozenset[str]:
         """No package of the image can be chosen."""
         return frozenset()
@@ -111,3 +126,15 @@ class ImagePins:
 
 
 Base = BasePins | ImagePins
+
+
+def target(suite: str, architecture: str, debs: Iterable[PinnedDeb]) -> Target:
+    """Say what wheels have to fit: the platform and the glibc among the packages. Raises BuildError IB555 for none."""
+    glibc = next((match for deb in debs if deb.name == "libc6" and (match := _GLIBC.match(deb.version))), None)
+    if glibc is None:
+        raise BuildError(
+            f"the base debian:{suite} has no libc6",
+            hint="remove imagebuilder.lock and run `imagebuilder lock`",
+            code="IB555",
+        )
+    return Target(Platform("linux", architecture), f"debian:{suite}", (int(glibc[1]), int(glibc[2])))

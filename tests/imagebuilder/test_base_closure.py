@@ -156,10 +156,10 @@ def test_interpreters_are_listed_newest_first_but_for_the_default_of_the_suite()
 def test_the_target_has_the_glibc_of_the_base() -> None:
     found = index(*BASE)
     pins = debian.pin(found, interpreter=None, packages=())
-    assert debian.target(found) == debian.target(pins)
-    assert debian.target(pins).glibc == (2, 41)
-    assert str(debian.target(pins).platform) == "linux/amd64"
-    assert debian.target(pins).distribution == "debian:trixie"
+    assert debian.target(found) == pins.target
+    assert pins.target.glibc == (2, 41)
+    assert str(pins.target.platform) == "linux/amd64"
+    assert pins.target.distribution == "debian:trixie"
 
 
 def test_pins_have_three_tiers_or_are_none() -> None:
@@ -170,5 +170,5 @@ def test_pins_have_three_tiers_or_are_none() -> None:
 def test_pins_without_a_c_library_are_refused() -> None:
     pins = debian.BasePins("trixie", "amd64", "", ((), (), ()))
     with pytest.raises(BuildError) as caught:
-        debian.target(pins)
+        _ = pins.target
     assert caught.value.code == "IB555"

@@ -67,8 +67,8 @@ def test_an_image_is_pinned_by_digest_with_what_it_holds(images: BaseImages, reg
     assert [(each.version, each.executable) for each in pins.found.interpreters] == [
         ("3.13.5", "/usr/local/bin/python3.13")
     ]
-    assert image.target(pins).glibc == (2, 41)
-    assert image.target(pins).distribution == "debian:13"
+    assert pins.target.glibc == (2, 41)
+    assert pins.target.distribution == "debian:13"
     # The documents are kept as they came.
     held = registry.repository(NAME)
     assert images.cache.store.read(pins.manifest.digest) == held.manifests[digest][1]

@@ -120,7 +120,7 @@ def test_the_interpreter_of_a_suite_runs_with_all_its_modules(
     place: Path, downloads: BlobStore, suite: str, series: str, glibc: tuple[int, int] | None
 ) -> None:
     base = make(downloads, place, suite, architecture="amd64", series=series)
-    assert glibc in (None, debian.target(base.pins).glibc)
+    assert glibc in (None, base.pins.target.glibc)
     root = base.unpack(place / "root")
     for name in ("python", "python3", f"python{series}"):
         assert run(root, f"/usr/bin/{name}", "-B", "-c", CHECKS) == f"{series}\n"
@@ -162,7 +162,7 @@ def test_a_shell_runs_where_it_is_asked_for(place: Path, downloads: BlobStore, s
 
 def test_another_architecture_is_laid_out_without_running_anything(place: Path, downloads: BlobStore) -> None:
     base = make(downloads, place, "trixie", architecture="arm64", series="3.13")
-    assert debian.target(base.pins).platform.architecture == "arm64"
+    assert base.pins.target.platform.architecture == "arm64"
     listed = subprocess.run(
         ["tar", "-tf", base.store.path(base.layers[0].descriptor.digest)], capture_output=True, text=True, check=True
     ).stdout.splitlines()
