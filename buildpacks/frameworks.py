@@ -5,7 +5,7 @@ image must not (docs/decisions/0030-start-commands-from-text.md).
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -28,6 +28,13 @@ _SERVERS: dict[str, dict[str, tuple[str, ...]]] = {
         "daphne": ("daphne", "--bind=0.0.0.0"),
     },
 }
+# gunicorn's workers show that they live through a file; /dev/shm is writable in a container whose root is not. Said in
+# the environment it holds for the command of a Procfile too, and an option there still has the last word. Gradio's
+# server is started by the application itself.
+_ENVIRONMENT = {
+    "gunicorn": {"GUNICORN_CMD_ARGS": "--worker-tmp-dir=/dev/shm"},
+    "gradio": {"GRADIO_SERVER_NAME": "0.0.0.0", "GRADIO_SERVER_PORT": "8000"},  # noqa: S104 a container's own address
+}
 _FACTORY_FLAGS = {"waitress": "--call", "uvicorn": "--factory"}
 
 _NAMES = "|".join(_INTERFACES)
@@ -38,6 +45,7 @@ _ASSIGNED = re.compile(r"^(app|application)[ \t]*(?::[^=\n]+)?=(?!=)", re.MULTIL
 _IMPORTED = re.compile(r"^from[ \t]+\S+[ \t]+import[ \t](?:.*\b)?(app|application)[ \t]*(?:,|#|$)", re.MULTILINE)
 _SETTINGS = re.compile(r"""DJANGO_SETTINGS_MODULE["']\s*,\s*["']([\w.]+)["']""")
 _STREAMLIT = re.compile(r"^(?:import|from)[ \t]+streamlit\b", re.MULTILINE)
+_GRADIO = re.compile(r"^(?:import|from)[ \t]+gradio\b(?s:.*)\.launch\(", re.MULTILINE)
 
 _MODULES = ("wsgi", "asgi", "app", "main", "application", "server", "api")
 _SCRIPTS = ("main.py", "app.py", "__main__.py", "run.py", "server.py", "start.py", "bot.py")
@@ -58,10 +66,17 @@ def find(app: App, distributions: frozenset[str]) -> Start:
     return (
         _django(app, distributions)
         or _streamlit(app, distributions)
+        or _gradio(app, distributions)
         or _web_object(app, distributions)
         or _script(app)
         or Start(("python",), "nothing to start was found: name it with --entry or in a Procfile")
     )
+
+
+def environment(distributions: frozenset[str]) -> Mapping[str, str]:
+    """Return the variables by which servers are told what no command of ours tells them."""
+    told = (variables for name, variables in _ENVIRONMENT.items() if name in distributions)
+    return {name: value for variables in told for name, value in variables.items()}
 
 
 def _django(app: App, distributions: frozenset[str]) -> Start | None:
@@ -82,14 +97,23 @@ def _django(app: App, distributions: frozenset[str]) -> Start | None:
 
 
 def _streamlit(app: App, distributions: frozenset[str]) -> Start | None:
-    if "streamlit" not in distributions:
-        return None
-    scripts = sorted(app.glob("*.py"), key=lambda path: (path not in ("streamlit_app.py", "app.py", "main.py"), path))
-    script = next((path for path in scripts if _STREAMLIT.search(_text(app, path))), None)
+    script = _script_with(app, _STREAMLIT) if "streamlit" in distributions else None
     if script is None:
         return None
     flags = ("--server.address=0.0.0.0", "--server.port=8000", "--server.headless=true")
     return Start(("streamlit", "run", script, *flags), f"{script} uses Streamlit")
+
+
+def _gradio(app: App, distributions: frozenset[str]) -> Start | None:
+    """Find the script that launches Gradio's own server; where it listens is said by `environment`."""
+    script = _script_with(app, _GRADIO) if "gradio" in distributions else None
+    return Start(("python", script), f"{script} launches Gradio") if script else None
+
+
+def _script_with(app: App, pattern: re.Pattern[str]) -> str | None:
+    usual = ("streamlit_app.py", "app.py", "main.py")
+    scripts = sorted(app.glob("*.py"), key=lambda path: (path not in usual, path))
+    return next((path for path in scripts if pattern.search(_text(app, path))), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,10 +34,6 @@ _SIGNS = (
 # could tell the others (docs/decisions/0031-processes-ports-and-signals.md).
 _PORT = {"PORT": "8000"}
 
-# gunicorn's workers show that they live through a file; /dev/shm is writable in a container whose root is not. Said in
-# the environment it holds for the command of a Procfile too, and an option there still has the last word.
-_GUNICORN = {"GUNICORN_CMD_ARGS": "--worker-tmp-dir=/dev/shm"}
-
 
 def detect(app: App) -> BuildPlan | Fail:
     """Fit if it looks like Python. The packages come first: an image is not to leave them out because it could."""
@@ -70,7 +66,7 @@ def build(context: BuildContext) -> BuildResult:
         start = frameworks.find(app, context.distributions)
         parsed, origin = Command(start.words, start.words), start.origin
     web = Process("web", parsed.words, origin, default=True, stop_signal=command.stop_signal(app, parsed))
-    return BuildResult(processes=(web,), env=_PORT | (_GUNICORN if "gunicorn" in context.distributions else {}))
+    return BuildResult(processes=(web,), env={**_PORT, **frameworks.environment(context.distributions)})
 
 
 def _launch(*names: str) -> tuple[Require, ...]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import docker
 from docker import DockerClient
+from docker.errors import APIError
 from docker.models.containers import Container
 
 ROOT = Path(__file__).parent.parent
@@ -65,7 +66,10 @@ def ask(container: Container, url: str) -> str:
     """Ask a server from inside its container, which has no network; wait until it answers."""
     deadline = time.monotonic() + START_S
     while True:
-        code, output = container.exec_run(["python", "-c", _ASK, url])
+        try:
+            code, output = container.exec_run(["python", "-c", _ASK, url])
+        except APIError as error:  # it is not running any more
+            raise AssertionError(container.logs().decode()) from error
         if code == 0:
             return str(output.decode())
         if time.monotonic() > deadline:

@@ -98,6 +98,17 @@ CASES = {
         "streamlit",
         "streamlit run view.py --server.address=0.0.0.0 --server.port=8000 --server.headless=true",
     ),
+    "gradio": (
+        {"app.py": "import gradio as gr\n\ngr.Interface(str).launch()\n", "main.py": "", "demo.py": "import gradio"},
+        "gradio fastapi uvicorn",
+        "python app.py",
+    ),
+    "gradio in an application of fastapi": (
+        {"main.py": f"import gradio as gr\n{FASTAPI}api = gr.mount_gradio_app(api, gr.Blocks(), path='/')\n"},
+        "gradio fastapi uvicorn",
+        "uvicorn --host=0.0.0.0 main:api",
+    ),
+    "gradio unused": ({"main.py": "app.launch()"}, "gradio", "python main.py"),
     "streamlit unused": ({"main.py": ""}, "streamlit", "python main.py"),
 }
 

@@ -50,10 +50,15 @@ def test_what_is_found_is_the_default_process_otherwise(tmp_path: Path) -> None:
     assert python_start.pin(apps.pin_context(app)).os_packages == ()
 
 
-def test_the_image_says_which_port_a_server_takes_and_where_gunicorn_may_write(tmp_path: Path) -> None:
+def test_the_environment_says_what_no_command_tells_a_server(tmp_path: Path) -> None:
     app = apps.make(tmp_path, {})
     assert python_start.build(apps.build_context(app)).env == {"PORT": "8000"}
     assert python_start.build(apps.build_context(app, "gunicorn")).env == {
         "PORT": "8000",
         "GUNICORN_CMD_ARGS": "--worker-tmp-dir=/dev/shm",
+    }
+    assert python_start.build(apps.build_context(app, "gradio")).env == {
+        "PORT": "8000",
+        "GRADIO_SERVER_NAME": "0.0.0.0",
+        "GRADIO_SERVER_PORT": "8000",
     }

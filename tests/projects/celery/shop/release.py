@@ -1,0 +1,1 @@
+print("the database is as it should be")

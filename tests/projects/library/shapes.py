@@ -1,0 +1,1 @@
+SIDES = {"square": 4}
