@@ -88,7 +88,7 @@ class App:
         """Return a parsed TOML file; UsageError IB103 if it cannot be read or parsed."""
         try:
             return tomli.loads(self.text(path))
-        except tomli.TOMLDecodeError as error:
+        except (tomli.TOMLDecodeError, RecursionError) as error:
             raise _unreadable(path, f"it is not TOML: {error}") from error
 
     def json(self, path: str) -> Mapping[str, object]:

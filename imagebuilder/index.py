@@ -17,6 +17,7 @@ import tomli
 
 from buildpacks import pip_install, requirements
 from buildpacks.api import App
+from imagebuilder import smallfile
 from layers.errors import UsageError
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -291,17 +292,19 @@ def _pip_file(path: Path) -> dict[str, str]:
 def _toml(path: Path) -> Mapping[str, object]:
     try:
         return tomli.loads(_text(path))
-    except tomli.TOMLDecodeError as error:
+    except (tomli.TOMLDecodeError, RecursionError) as error:
         raise _unreadable(path, str(error)) from error
 
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text("utf-8")
+        return smallfile.read(path).decode("utf-8")
     except (FileNotFoundError, NotADirectoryError):
         return ""
+    except UnicodeDecodeError as error:
+        raise _unreadable(path, "it is not UTF-8") from error
     except (OSError, ValueError) as error:
-        raise _unreadable(path, getattr(error, "strerror", None) or "it is not UTF-8") from error
+        raise _unreadable(path, getattr(error, "strerror", None) or str(error)) from error
 
 
 def _unreadable(path: Path, reason: str) -> UsageError:

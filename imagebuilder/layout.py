@@ -85,6 +85,9 @@ def _claim(folder: Path) -> None:
         others = [name for name in found if name not in _OURS and not name.startswith(PARTIAL)]
         if others:
             raise _not_a_layout(folder, f"it holds {others[0]!r}")
+    for name in ("blobs", "blobs/sha256", "index.json", "oci-layout"):
+        if (folder / name).is_symlink():  # what is written there would be elsewhere
+            raise _not_a_layout(folder, f"{name!r} in it is a link")
     # BlobStore would make it for its owner alone; an output is as readable as the user's umask says.
     (folder / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
 

@@ -4,6 +4,7 @@ The lock holds no address of an index or a mirror: files are found by name and h
 Python packages stand in the form of PEP 751. Tables and keys have one order, so equal locks are equal bytes.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,12 +13,12 @@ from typing import Literal
 import tomli
 
 from buildpacks.api import Folder, Interpreter, PinnedWheel, Pins, Require, Source
-from imagebuilder import tables
+from imagebuilder import smallfile, tables
 from imagebuilder.base import locked
 from imagebuilder.base.pins import Base
 from imagebuilder.libraries import Library
 from imagebuilder.tables import Table
-from layers import blobs, canonical
+from layers import blobs, canonical, tree
 from layers.canonical import Json
 from layers.digest import Digest
 from layers.errors import StorageError, UsageError
@@ -103,9 +104,12 @@ def _named(wheel: PinnedWheel) -> tuple[str, ...]:
 
 
 def read(folder: Path) -> Lock:
-    """Read the lock of a project, by platform; empty if there is none. UsageError IB431 if it cannot be understood."""
+    """Read the lock of a project, by platform; empty if there is none.
+
+    Raises UsageError IB431 if it cannot be understood, IB603 if it is a link that leads out of the application.
+    """
     try:
-        text = (folder / FILE).read_text("utf-8")
+        text = smallfile.read(_place(folder)).decode("utf-8")
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
@@ -115,20 +119,20 @@ def read(folder: Path) -> Lock:
         if document["version"] != _VERSION:
             raise _unreadable(f"it has version {document['version']}, this imagebuilder reads {_VERSION}")
         return {name: _platform(table) for name, table in document["platforms"].items()}
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise _unreadable(f"{type(error).__name__}: {error}") from error
 
 
 def write(folder: Path, lock: Lock) -> bool:
     """Write the lock of a project if it differs from what is there, and say whether it did.
 
-    Raises StorageError IB601 if the folder cannot be written.
+    Raises StorageError IB601 if the folder cannot be written, UsageError IB603 as `read` does.
     """
     import tomli_w  # a build with a lock that fits does not write one
 
     document = {"version": _VERSION, "platforms": {name: _platform_table(lock[name]) for name in sorted(lock)}}
     content = (_HEADER + tomli_w.dumps(document)).encode()
-    path = folder / FILE
+    path = _place(folder)
     if path.is_file() and path.read_bytes() == content:
         return False
     try:
@@ -140,6 +144,17 @@ def write(folder: Path, lock: Lock) -> bool:
             code=error.code,
         ) from error
     return True
+
+
+def _place(folder: Path) -> Path:
+    """Return where the lock is: a link to another file of the application is followed, one that leads out is not.
+
+    Whoever wrote the application could otherwise have a file of the user's replaced.
+    """
+    place = Path(os.path.realpath(folder / FILE))
+    if not place.is_relative_to(folder.resolve()):
+        raise tree.leads_out(FILE, str(place))
+    return place
 
 
 def _unreadable(reason: str) -> UsageError:

@@ -11,6 +11,10 @@ _PART = re.compile(
     re.DOTALL,
 )
 
+_FOLDERS, _STAR = "(?:.*/)?", "[^/]*"
+# Each of them multiplies the time by the length of a path.
+_MOST_LOOSE = 1
+
 
 def covering(patterns: Iterable[str]) -> str:
     """Return a regular expression for the paths that one of the patterns matches, or that are in such a folder."""
@@ -23,24 +27,78 @@ def covering(patterns: Iterable[str]) -> str:
 
 
 def translated(pattern: str) -> str:
-    """Translate a pattern to a regular expression, as moby/patternmatcher does; ValueError if it is malformed."""
-    source = ""
+    """Translate a pattern to a regular expression, as moby/patternmatcher does.
+
+    All wildcards but the last keep the first place that fits (atomic groups), since what follows them can take whatever
+    another place would leave: otherwise `*a*a*a*a*b` would take for ever to say no.
+    Raises ValueError if a pattern is malformed, or has several wildcards of which that is not so.
+    """
+    blocks = _split(_tokens(pattern), _FOLDERS)
+    source, loose = _block(blocks[0])
+    for before, block, after in zip(blocks, blocks[1:], [*blocks[2:], None], strict=False):
+        text, more = _block(block)
+        loose += more
+        if after is None:
+            source += _FOLDERS + text
+        elif before[-1:] in ([], ["/"]) and block[-1:] in ([], ["/"]) and not any(map(_crosses, block)):
+            source += f"(?>(?:.*?/)??{text})"
+        else:
+            source += _FOLDERS + text
+            loose += 1
+    if loose > _MOST_LOOSE:
+        raise ValueError(pattern)
+    return source
+
+
+def _block(tokens: list[str]) -> tuple[str, int]:
+    """Join what stands between two `**`, and count the wildcards that may try several places."""
+    first, *pieces = _split(tokens, _STAR)
+    source, loose = "".join(first), 0
+    for number, piece in enumerate(pieces, 1):
+        if number == len(pieces) or "/" in piece:
+            source += _STAR + "".join(piece)
+        elif any(map(_crosses, piece)):
+            source += _STAR + "".join(piece)
+            loose += 1
+        else:
+            source += f"(?>[^/]*?{''.join(piece)})"
+    return source, loose
+
+
+def _crosses(one: str) -> bool:
+    """Say whether a class of characters has the slash in it."""
+    return one != "/" and one.startswith("[") and re.fullmatch(one, "/") is not None
+
+
+def _split(tokens: list[str], at: str) -> list[list[str]]:
+    found: list[list[str]] = [[]]
+    for token in tokens:
+        if token == at:
+            found.append([])
+        else:
+            found[-1].append(token)
+    return found
+
+
+def _tokens(pattern: str) -> list[str]:
+    """Translate a pattern piece by piece: wildcards, and what matches single characters."""
+    found = []
     position = 0
     while position < len(pattern):
         part = _PART.match(pattern, position)
         if part is None:
             raise ValueError(pattern)
-        source += _translated_part(part, pattern)
+        found.append(_token(part, pattern))
         position = part.end()
-    return source
+    return found
 
 
-def _translated_part(part: re.Match[str], pattern: str) -> str:
+def _token(part: re.Match[str], pattern: str) -> str:
     if part["folders"]:
         at_start = part.start() == 0 and part["folders"] == "**" and not re.search(r"[*?\[\]\\]", pattern[2:])
-        return ".*" if part.end() == len(pattern) or at_start else "(?:.*/)?"
+        return ".*" if part.end() == len(pattern) or at_start else _FOLDERS
     if part["star"]:
-        return "[^/]*"
+        return _STAR
     if part["any"]:
         return "[^/]"
     if part["group"]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from buildpacks.api import Setting
-from imagebuilder import text
+from imagebuilder import smallfile, text
 from imagebuilder.options import BY_KEY, OPTIONS, Option
 from layers.errors import UsageError
 
@@ -220,12 +220,9 @@ def _table(document: Mapping[str, object], path: tuple[str, ...], name: str) -> 
 
 
 def _read(path: Path) -> dict[str, object] | None:
-    """Parse a TOML file; None if there is none. A pipe in its place is not waited for."""
+    """Parse a TOML file; None if there is none."""
     try:
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            content = file.read(_LIMIT + 1)
-        if len(content) > _LIMIT:
-            raise _unreadable(path, f"it has more than {_LIMIT >> 20} MiB")
+        content = smallfile.read(path, limit=_LIMIT)
         import tomli  # only who has a configuration pays for it
 
         document: dict[str, object] = tomli.loads(content.decode("utf-8"))
@@ -233,7 +230,7 @@ def _read(path: Path) -> dict[str, object] | None:
         return None
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from error
-    except ValueError as error:  # not UTF-8, or not TOML: tomli says in which line
+    except (ValueError, RecursionError) as error:  # not UTF-8, or not TOML: tomli says in which line
         raise _unreadable(path, str(error)) from error
     return document
 

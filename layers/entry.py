@@ -38,11 +38,20 @@ class Checksum:
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file of a source tree. `stamp`: its (device, inode, size, mtime_ns) when listed; a change is an error."""
+    """A file of a source tree. `stamp`: its (device, inode, size, mtime_ns) when listed; a change is an error.
 
-    path: Path
+    A folder is one value for all its files: of a hundred thousand, their paths would take most of the memory.
+    """
+
+    folder: Path
+    name: str
     size: int
     stamp: tuple[int, int, int, int]
+
+    @property
+    def path(self) -> Path:
+        """Where it is on disk."""
+        return self.folder / self.name
 
 
 @dataclass(frozen=True, slots=True)

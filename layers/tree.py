@@ -14,11 +14,14 @@ from pathlib import Path
 
 from layers import content, entry
 from layers.entry import Entry, Kind, SourceFile
-from layers.errors import StorageError, UsageError
+from layers.errors import IntegrityError, StorageError, UsageError
 
 # A folder is opened relative to the one it is in, so that no part of a path can turn into a link on the way.
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _BYTECODE = (".pyc", ".pyo")
+# Folders in each other. Each of them stays open while what is in it is listed.
+_DEEPEST = 500
+_SHOWN = 100
 
 # What the system says of a name that was listed and then removed, or replaced by something of another kind.
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL)
@@ -37,9 +40,9 @@ def entries(root: Path, *, at: str, ignored: Callable[[str], bool]) -> tuple[Ent
     `ignored` is asked for each path (relative to `root`), and for a folder first with a slash at its end: whether all
     that is in it can be left out without looking.
 
-    Raises UsageError IB603 for a link that leaves the tree and IB604 for a device, fifo or socket; StorageError IB605
-    for a folder that cannot be listed and IB602 for something that changes meanwhile; UsageError IB606 if `root` is
-    no folder.
+    Raises UsageError IB603 for a link that leaves the tree, IB604 for a device, fifo or socket, IB946 for a path that
+    no image can hold; StorageError IB605 for a folder that cannot be listed and IB602 for something that changes
+    meanwhile; UsageError IB606 if `root` is no folder.
     """
     found = _walk(_Folder(_open_root(root), root, ""), at, ignored)
     return tuple(sorted(found, key=lambda item: item.path_bytes))
@@ -74,6 +77,7 @@ def _walk(folder: _Folder, at: str, ignored: Callable[[str], bool]) -> Iterator[
                 if not path.endswith(_BYTECODE) and not ignored(path):
                     yield _entry(folder, name, status, path=path, at=at)
             elif name != "__pycache__" and not ignored(path + "/"):
+                _check(path, at)
                 if not ignored(path):
                     yield entry.directory(f"{at}/{path}")
                 with _reported(path):
@@ -92,8 +96,9 @@ def _listed(folder: _Folder) -> list[tuple[str, os.stat_result]]:
 
 
 def _entry(folder: _Folder, name: str, status: os.stat_result, *, path: str, at: str) -> Entry:
+    _check(path, at)
     if stat.S_ISREG(status.st_mode):
-        source = SourceFile(folder.place / name, status.st_size, content.stamp(status))
+        source = SourceFile(folder.place, name, status.st_size, content.stamp(status))
         return entry.file(f"{at}/{path}", source, executable=bool(status.st_mode & 0o111))
     if not stat.S_ISLNK(status.st_mode):
         raise UsageError(
@@ -105,11 +110,7 @@ def _entry(folder: _Folder, name: str, status: os.stat_result, *, path: str, at:
         text = os.readlink(name, dir_fd=folder.descriptor)
     target = os.fsencode(text).decode("utf-8", "surrogateescape")
     if leaves(path, target):
-        raise UsageError(
-            f"the link {path!r} leads out of the application: {target!r}",
-            hint="make it relative to a file of the application, or name it in .imagebuilderignore",
-            code="IB603",
-        )
+        raise leads_out(path, target)
     return entry.symlink(f"{at}/{path}", target)
 
 
@@ -121,6 +122,32 @@ def leaves(path: str, target: str) -> bool:
         if depth < 0:
             return True
     return target.startswith("/")
+
+
+def leads_out(path: str, target: str) -> UsageError:
+    """Make the error for a link that leads out of the application."""
+    return UsageError(
+        f"the link {path!r} leads out of the application: {target!r}",
+        hint="make it relative to a file of the application, or name it in .imagebuilderignore",
+        code="IB603",
+    )
+
+
+def _check(path: str, at: str) -> None:
+    """Refuse a path that no image can hold, in words for the author of the application."""
+    try:
+        entry.check_path(f"{at}/{path}")
+    except IntegrityError as error:
+        raise _unnameable(path, "its name begins with `.wh.`" if "/.wh." in f"/{path}" else "it is too long") from error
+    if path.count("/") > _DEEPEST:
+        raise _unnameable(path, f"it is more than {_DEEPEST} folders deep")
+
+
+def _unnameable(path: str, reason: str) -> UsageError:
+    shown = path if len(path) <= _SHOWN else f"{path[:_SHOWN]}…"
+    return UsageError(
+        f"no image can hold {shown!r}: {reason}", hint="rename it, or name it in .imagebuilderignore", code="IB946"
+    )
 
 
 @contextmanager

@@ -1,6 +1,8 @@
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from imagebuilder import patterns
 
@@ -38,6 +40,30 @@ def test_one_expression_answers_for_many_patterns() -> None:
 def test_a_malformed_pattern_is_refused(pattern: str) -> None:
     with pytest.raises(ValueError, match=re.escape(pattern)):
         patterns.translated(pattern)
+
+
+@pytest.mark.parametrize("pattern", ["**a**b**c", "*[^a]*[^a]*[^a]*", "**/a**/b**/c**/d"])
+def test_a_pattern_that_could_take_for_ever_is_refused(pattern: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(pattern)):
+        patterns.translated(pattern)
+
+
+@pytest.mark.parametrize("pattern", ["*a" * 40 + "*b", "**/" * 60 + "b", "**/*a*a*a/" * 30 + "b", "?*" * 30 + "b"])
+def test_a_pattern_of_many_wildcards_is_answered_at_once(pattern: str) -> None:
+    regex = re.compile(patterns.covering([pattern]), re.DOTALL)
+    assert not regex.fullmatch("/".join(["a" * 80] * 40))
+    assert not regex.fullmatch("a" * 255)
+
+
+WORDS = st.lists(st.sampled_from(["a", "b", "ab", "*", "?", "*a", "a*", "*a*b*", "[ab]", "**"]), min_size=1, max_size=6)
+
+
+@given(WORDS, st.lists(st.sampled_from(["a", "b", "ab", "ba", "aab", "abab"]), min_size=1, max_size=6))
+def test_keeping_the_first_place_that_fits_changes_no_answer(words: list[str], names: list[str]) -> None:
+    pattern, path = "/".join(words), "/".join(names)
+    source = patterns.covering([pattern])
+    patient = source.replace("(?>", "(?:").replace("*?", "*").replace("(?:.*/)??", "(?:.*/)?")
+    assert bool(re.fullmatch(source, path, re.DOTALL)) == bool(re.fullmatch(patient, path, re.DOTALL))
 
 
 @pytest.mark.parametrize("path", ["a/b", "a*b", "[x]", "a\\b", "a?", "**"])

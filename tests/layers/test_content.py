@@ -116,7 +116,7 @@ def test_a_weak_hash_is_refused(tmp_path: Path) -> None:
 
 def source(path: Path, content: bytes = b"content") -> SourceFile:
     path.write_bytes(content)
-    return SourceFile(path, len(content), stamp(path.stat()))
+    return SourceFile(path.parent, path.name, len(content), stamp(path.stat()))
 
 
 def test_a_source_file_is_read_in_chunks(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_a_wheel_gives_one_layer_whatever_the_order_of_its_archive(tmp_path: Pat
 def test_a_source_file_that_changes_leaves_nothing(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.write_bytes(b"content")
-    listed = SourceFile(source, 7, stamp(source.stat()))
+    listed = SourceFile(source.parent, source.name, 7, stamp(source.stat()))
     source.write_bytes(b"changed")
     os.utime(source, ns=(1, 1))
     store = BlobStore(tmp_path / "store")
@@ -105,7 +105,7 @@ def test_a_file_that_should_be_empty_is_looked_at_too(tmp_path: Path) -> None:
     with pytest.raises(IntegrityError, match="a file in source is damaged"):
         write_layer(store, [file("a", Deflated(source, 0, 6, 0, 0))], created_by="x")
     with pytest.raises(StorageError, match="changed"):
-        write_layer(store, [file("a", SourceFile(source, 0, (0, 0, 0, 0)))], created_by="x")
+        write_layer(store, [file("a", SourceFile(source.parent, source.name, 0, (0, 0, 0, 0)))], created_by="x")
     assert names(store) == []
 
 
@@ -127,7 +127,7 @@ def test_memory_does_not_depend_on_the_size_of_a_file(tmp_path: Path) -> None:
         from layers.layer import write_layer
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         path = Path(sys.argv[1])
-        content = SourceFile(path, path.stat().st_size, stamp(path.stat()))
+        content = SourceFile(path.parent, path.name, path.stat().st_size, stamp(path.stat()))
         write_layer(BlobStore(path.parent / "store"), [file("large", content)], created_by="x")
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
     """
