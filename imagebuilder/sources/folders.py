@@ -63,7 +63,7 @@ class Folders:
         if not self.app.has(str(target.relative_to(os.path.normpath(self.app.root)))) or target.is_symlink():
             return link
         status = target.stat()
-        source = SourceFile(target, status.st_size, stamp(status))
+        source = SourceFile(target.parent, target.name, status.st_size, stamp(status))
         return entry.file(link.path, source, executable=bool(status.st_mode & 0o111))
 
 
