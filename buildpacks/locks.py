@@ -41,9 +41,16 @@ def normalised(name: object) -> str:
     return canonicalize_name(str(name))
 
 
-def pins(context: PinContext, packages: Sequence[Mapping[str, Json]], *, file: str) -> Pins:
+def pins(
+    context: PinContext,
+    packages: Sequence[Mapping[str, Json]],
+    *,
+    file: str,
+    indexes: Mapping[str, str] | None = None,
+) -> Pins:
     """Choose the wheels of the packages that a lock names, each as in PEP 751. Raises as `pins_of` does."""
-    return pins_of(context, {"lock-version": "1.0", "created-by": file, "packages": packages}, file=file)
+    document: Mapping[str, Json] = {"lock-version": "1.0", "created-by": file, "packages": packages}
+    return pins_of(context, document, file=file, indexes=indexes)
 
 
 def pins_of(
@@ -53,8 +60,9 @@ def pins_of(
     file: str,
     asked: Asked | None = None,
     hashes: Mapping[str, frozenset[str]] | None = None,
+    indexes: Mapping[str, str] | None = None,
 ) -> Pins:
-    """Choose the wheels of a PEP 751 document.
+    """Choose the wheels of a PEP 751 document. `indexes` names by project the only index that may have it.
 
     Raises UsageError IB312 if it is none, what `check_python` raises, and what `selection.select` raises.
     """
@@ -75,6 +83,7 @@ def pins_of(
         extras=asked.extras if asked else frozenset(),
         groups=groups,
         unpublished=lambda package: local.pinned(context, package, origin=file),
+        indexes=indexes,
     )
     return Pins(wheels=wheels)
 
@@ -86,10 +95,18 @@ def with_project(context: PinContext, document: Mapping[str, object], pins: Pins
     return replace(pins, wheels=tuple(sorted((*others, *own), key=lambda wheel: wheel.name)))
 
 
-def resolved(context: PinContext, text: str, *, file: str, allowed: Mapping[str, frozenset[str]] | None = None) -> Pins:
+def resolved(
+    context: PinContext,
+    text: str,
+    *,
+    file: str,
+    allowed: Mapping[str, frozenset[str]] | None = None,
+    indexes: Mapping[str, str] | None = None,
+) -> Pins:
     """Resolve the text of a requirement file and choose the wheels; `file` is where the requirements stand.
 
-    `allowed` are the hashes of a lock, by project: then what the text names is all there is.
+    `indexes` names by project the only index that it may come from. `allowed` are the hashes of a lock, by project:
+    then what the text names is all there is.
     """
     if not text:
         return Pins()
@@ -100,8 +117,9 @@ def resolved(context: PinContext, text: str, *, file: str, allowed: Mapping[str,
         interpreter=interpreter,
         target=context.target,
         previous=context.previous.wheels,
+        indexes=indexes,
     )
-    return pins_of(context, document, file=file, hashes=allowed)
+    return pins_of(context, document, file=file, hashes=allowed, indexes=indexes)
 
 
 def check_python(context: PinContext, condition: str, *, file: str) -> None:

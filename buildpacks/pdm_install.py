@@ -3,7 +3,8 @@
 Each package says which groups want it, and when, if the lock has the strategy `inherit_metadata`, PDM's default.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
 
 from buildpacks import declared, environment, locks, project
 from buildpacks.api import App, Buildpack, BuildPlan, Fail, PinContext, Pins, Require, value_at
@@ -49,7 +50,10 @@ def pin(context: PinContext) -> Pins:
     ]
     # A package with extras has an entry of its own beside that without.
     by_name = {normalised(package.get("name")): locks.package(package, _FILE) for package in chosen}
-    return locks.with_project(context, document, locks.pins(context, tuple(by_name.values()), file=_FILE))
+    indexes = dict(_indexes(document, tuple(by_name)))
+    return locks.with_project(
+        context, document, locks.pins(context, tuple(by_name.values()), file=_FILE, indexes=indexes)
+    )
 
 
 def names(app: App) -> tuple[str, ...]:
@@ -57,6 +61,20 @@ def names(app: App) -> tuple[str, ...]:
     packages = locks.tables(app.toml(_FILE).get("package", []), _FILE)
     found = (normalised(package.get("name")) for package in packages if _DEFAULT in _listed(package))
     return tuple(dict.fromkeys(found))
+
+
+def _indexes(document: Mapping[str, object], names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Yield the source of each package that one source claims for itself (`include_packages`)."""
+    sources = value_at(document, "tool", "pdm", "source")
+    for name in names:
+        claimed = [
+            str(value_at(source, "name"))
+            for source in (sources if isinstance(sources, list) else ())
+            if isinstance(patterns := value_at(source, "include_packages"), list)
+            and any(fnmatchcase(name, str(pattern).lower()) for pattern in patterns)
+        ]
+        if len(claimed) == 1:
+            yield name, claimed[0]
 
 
 def _listed(package: Mapping[str, object]) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ class Source:
 
     A deb is found by its path in the pool, a standalone Python by that in the releases. Of kind `git` is the tree of a
     commit as a tar that we write; its locator is `git+URL@COMMIT`, where `#subdirectory=PATH` names a part of the tree.
+    `index` is the name of the only index that may be asked for it, if the project names one.
     """
 
     kind: Literal["wheel", "sdist", "deb", "python", "git", "url"]
@@ -23,6 +24,7 @@ class Source:
     digest: Digest
     size: int | None
     locator: str
+    index: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,8 @@ def pin(context: PinContext) -> Pins:
     if not app.has(_LOCK):
         pipfile = app.toml(_PIPFILE)
         packages = _chosen(pipfile, _asked(app, _PIPFILE, (key for key in pipfile if key not in _NO_PACKAGES)))
-        return locks.resolved(context, _text(packages, context, _PIPFILE), file=_PIPFILE)
+        indexes = _indexes(packages, pipfile.get("source"))
+        return locks.resolved(context, _text(packages, context, _PIPFILE), file=_PIPFILE, indexes=indexes)
     lock = app.json(_LOCK)
     pipfile = app.toml(_PIPFILE) if app.has(_PIPFILE) else {}
     if pipfile and value_at(lock, "_meta", "hash", "sha256") != _content_hash(pipfile, lock):
@@ -49,7 +50,8 @@ def pin(context: PinContext) -> Pins:
     conditions = _chosen(pipfile, chosen)
     packages = {name: _both(entry, conditions.get(name)) for name, entry in _chosen(tables, chosen).items()}
     allowed = {name: hashes for name, entry in packages.items() if (hashes := frozenset(_hashes(entry)))}
-    return locks.resolved(context, _text(packages, context, _LOCK), file=_LOCK, allowed=allowed)
+    indexes = _indexes(packages, pipfile.get("source", value_at(lock, "_meta", "sources")))
+    return locks.resolved(context, _text(packages, context, _LOCK), file=_LOCK, allowed=allowed, indexes=indexes)
 
 
 def names(app: App) -> tuple[str, ...]:
@@ -69,6 +71,13 @@ def _chosen(document: Mapping[str, object], asked: Asked) -> dict[str, object]:
         if normalised(table) in {"packages", *asked.groups} and table not in _NO_PACKAGES:
             found |= {normalised(name): entry for name, entry in entries.items()} if isinstance(entries, dict) else {}
     return found
+
+
+def _indexes(packages: Mapping[str, object], sources: object) -> dict[str, str]:
+    """Return the index of each package that names one; the first of the sources is that of all others, too."""
+    first = value_at(sources[0], "name") if isinstance(sources, list) and sources else None
+    named = {name: value_at(entry, "index") for name, entry in packages.items()}
+    return {name: index for name, index in named.items() if isinstance(index, str) and index != first}
 
 
 def _both(locked: object, written: object) -> object:

@@ -46,7 +46,8 @@ def pin(context: PinContext) -> Pins:
     )
     choose = _marked if version == _VERSION else _followed
     chosen = choose(context, lock, Asked(asked.extras, asked.groups | {_MAIN}))
-    pins = locks.pins(context, [locks.package(package, _FILE) for package in chosen], file=_FILE)
+    listed = [locks.package(package, _FILE) for package in chosen]
+    pins = locks.pins(context, listed, file=_FILE, indexes=dict(_indexes(document, chosen)))
     return locks.with_project(context, document, pins)
 
 
@@ -80,6 +81,30 @@ def _followed(context: PinContext, lock: Mapping[str, object], asked: Asked) -> 
         environment.interpreter_of(context.interpreter).version,
     )
     return graph.wanted(asked.groups, asked.extras)
+
+
+def default_source(document: Mapping[str, object]) -> str:
+    """Return the name of the source that stands for the public index; empty if that is asked itself."""
+    listed = value_at(document, "tool", "poetry", "source")
+    sources = [source for source in listed if isinstance(source, dict)] if isinstance(listed, list) else []
+    if any(normalised(source.get("name")) == "pypi" for source in sources):
+        return ""
+    return next((str(source.get("name")) for source in sources if _is_primary(source)), "")
+
+
+def _is_primary(source: Mapping[str, object]) -> bool:
+    """Say whether Poetry asks a source for everything; before version 1.5 it had two switches for that."""
+    other = source.get("secondary") is True and source.get("default") is not True
+    return source.get("priority", "secondary" if other else "primary") in ("primary", "default")
+
+
+def _indexes(document: Mapping[str, object], packages: list[Mapping[str, object]]) -> Iterator[tuple[str, str]]:
+    """Yield the source of each package that has another than most."""
+    default = default_source(document)
+    for package in packages:
+        reference = str(value_at(package, "source", "reference"))
+        if value_at(package, "source", "type") == "legacy" and reference != default:
+            yield normalised(package.get("name")), reference
 
 
 def _content_hashes(document: Mapping[str, object], lock: str) -> tuple[str, ...]:

@@ -1,5 +1,7 @@
 """pyproject: the packages that [project] asks for, where no package manager has locked them."""
 
+from collections.abc import Iterator, Mapping
+
 from buildpacks import declared, environment, locks, project
 from buildpacks.api import App, Buildpack, BuildPlan, Fail, PinContext, Pins, Require, value_at
 
@@ -14,16 +16,28 @@ def detect(app: App) -> BuildPlan | Fail:
 def pin(context: PinContext) -> Pins:
     """Resolve the project's dependencies with the extras and groups that are asked for.
 
-    Raises UsageError IB311 if [tool.uv.sources] says where packages are, which only uv's lock can tell.
+    Raises UsageError IB311 if [tool.uv.sources] says that one is no release, which only uv's lock can tell.
     """
     document = context.app.toml(project.FILE)
-    if value_at(document, "tool", "uv", "sources"):
-        raise declared.missing("uv", "[tool.uv.sources] of pyproject.toml")
+    indexes = dict(_indexes(context, document))
     known = project.read(document)
     asked = locks.asked(context.app, project.FILE, extras=known.extras, groups=known.groups)
     requirements = project.requirements(document, asked)
-    resolved = locks.resolved(context, "".join(f"{text}\n" for text in requirements), file=project.FILE)
+    text = "".join(f"{requirement}\n" for requirement in requirements)
+    resolved = locks.resolved(context, text, file=project.FILE, indexes=indexes)
     return locks.with_project(context, document, resolved)
+
+
+def _indexes(context: PinContext, document: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """Yield the index of each project to which [tool.uv.sources] gives one in the image."""
+    sources = value_at(document, "tool", "uv", "sources")
+    for name, source in sources.items() if isinstance(sources, dict) else ():
+        for each in source if isinstance(source, list) else [source]:
+            index = value_at(each, "index")
+            if not isinstance(index, str):
+                raise declared.missing("uv", "[tool.uv.sources] of pyproject.toml")
+            if locks.holds(value_at(each, "marker"), context, file=project.FILE):
+                yield locks.normalised(name), index
 
 
 def names(app: App) -> tuple[str, ...]:

@@ -38,11 +38,13 @@ def select(
     extras: frozenset[str] = frozenset(),
     groups: frozenset[str] = frozenset(),
     unpublished: "Callable[[Package], PinnedWheel] | None" = None,
+    indexes: Mapping[str, str] | None = None,
 ) -> tuple[PinnedWheel, ...]:
     """Choose one wheel of each package, or its source where no wheel fits; sorted by name.
 
     `hashes` are those the user allows, and `urls` the addresses of wheels as the user wrote them, both by project;
     `extras` and `groups` are those of the document that are wanted; `unpublished` pins folders and repositories.
+    `indexes` names by project the only index that may have it.
     Raises BuildError IB407 if no wheel fits or IB411 for a document that cannot be used, IntegrityError IB409 if the
     user allows none of the files.
     """
@@ -59,7 +61,7 @@ def select(
         wheels = [
             unpublished(package)
             if unpublished and (package.directory or package.vcs)
-            else _pinned(package, file, frozenset(fitting), urls=urls)
+            else _pinned(package, file, frozenset(fitting), urls=urls, index=(indexes or {}).get(package.name, ""))
             for package, file in chosen
         ]
     except PylockValidationError as error:
@@ -141,14 +143,16 @@ def _check_allowed(wheel: PinnedWheel, hashes: Mapping[str, frozenset[str]]) -> 
         )
 
 
-def _pinned(package: "Package", file: object, fitting: "frozenset[Tag]", *, urls: Mapping[str, str]) -> PinnedWheel:
+def _pinned(
+    package: "Package", file: object, fitting: "frozenset[Tag]", *, urls: Mapping[str, str], index: str
+) -> PinnedWheel:
     from packaging.pylock import PackageArchive, PackageSdist, PackageWheel  # only what is not locked is selected
 
     version = str(package.version or "")
     if isinstance(file, PackageWheel):
-        source = Source("wheel", file.filename, _digest(package, file), file.size, package.name)
+        source = Source("wheel", file.filename, _digest(package, file), file.size, package.name, index)
     elif isinstance(file, PackageSdist):
-        source = Source("sdist", file.filename, _digest(package, file), file.size, package.name)
+        source = Source("sdist", file.filename, _digest(package, file), file.size, package.name, index)
     elif isinstance(file, PackageArchive):
         source = _from_address(package, file, fitting, urls=urls)
         version = version or source.name.split("-")[1]

@@ -33,8 +33,12 @@ class Resolver(Protocol):
         interpreter: "Interpreter",
         target: "Target",
         previous: "tuple[PinnedWheel, ...]",
+        indexes: Mapping[str, str] | None = None,
     ) -> Mapping[str, Json]:
-        """Resolve the text of a requirement file; without `dependencies` what it names is all there is."""
+        """Resolve the text of a requirement file; without `dependencies` what it names is all there is.
+
+        `indexes` names by project the only index that it may come from.
+        """
 
     def export_uv(
         self, files: Mapping[str, str], *, extras: Sequence[str], groups: Sequence[str]

@@ -7,10 +7,12 @@ image alone: uv would want an interpreter that the project accepts on the host.
 from collections.abc import Iterator, Mapping
 from posixpath import join, normpath
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from buildpacks import declared, environment, locks, project
 from buildpacks.api import App, Buildpack, BuildPlan, Fail, PinContext, Pins, Require, value_at
 from buildpacks.locks import normalised
+from layers.canonical import Json
 
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
@@ -46,12 +48,32 @@ def pin(context: PinContext) -> Pins:
     _check_fresh(context, lock, members)
     files = {_FILE: app.text(_FILE), project.FILE: app.text(project.FILE)} | {path: app.text(path) for path in members}
     exported = context.resolver.export_uv(files, extras=sorted(asked.extras), groups=sorted(asked.groups))
-    return locks.with_project(context, document, locks.pins_of(context, exported, file=_FILE))
+    pins = locks.pins_of(context, exported, file=_FILE, indexes=dict(_indexes(document, exported)))
+    return locks.with_project(context, document, pins)
 
 
 def names(app: App) -> tuple[str, ...]:
     """Return the normalised names of the packages that the project asks for."""
     return project.read(app.toml(project.FILE)).names
+
+
+def _indexes(document: Mapping[str, object], exported: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
+    """Yield the index of each package that comes from one that uv asks for nothing else."""
+    listed = value_at(document, "tool", "uv", "index")
+    explicit = {
+        _bare(str(value_at(index, "url"))): str(value_at(index, "name"))
+        for index in (listed if isinstance(listed, list) else ())
+        if value_at(index, "explicit") is True
+    }
+    for package in locks.tables(exported.get("packages", []), _FILE):
+        if name := explicit.get(_bare(str(package.get("index")))):
+            yield normalised(package.get("name")), name
+
+
+def _bare(address: str) -> str:
+    """Return an index's address in one form, without credentials."""
+    parts = urlsplit(address)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], path=parts.path.rstrip("/")).geturl()
 
 
 def _members(app: App, lock: Mapping[str, object]) -> Iterator[tuple[str, Mapping[str, object]]]:

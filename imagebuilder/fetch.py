@@ -28,13 +28,17 @@ Progress = Callable[[Source, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Downloader:
-    """How files are asked for. `locate` gives the addresses to try for a source of kind `deb` or `python`."""
+    """How files are asked for. `locate` gives the addresses to try for a source of kind `deb` or `python`.
+
+    `bound` names by project the index that it comes from, and from nowhere else.
+    """
 
     index: IndexSettings = field(default_factory=IndexSettings)
     offline: bool = False
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     locate: Callable[[Source], tuple[str, ...]] = lambda _source: ()
     backoff_s: float = 0.5
+    bound: Mapping[str, str] = field(default_factory=dict)
 
     def get(self, url: str, limit: int) -> bytes:
         """Return a document of at most `limit` bytes.
@@ -70,7 +74,7 @@ class Downloader:
         """List what the indexes and pages of links offer for a project; those that cannot be asked offer nothing."""
         found: list[IndexFile] = []
         with self.web() as web:
-            for place, is_index in self._places():
+            for place, is_index in self._places(self.bound.get(project, "")):
                 try:
                     found += _listed(web, place, project if is_index else "")
                 except BuildError:
@@ -79,7 +83,7 @@ class Downloader:
 
     def web(self) -> Web:
         """Open a session with the credentials and certificates of the settings."""
-        places = (*self.index.indexes, *self.index.find_links)
+        places = (*self.index.indexes, *self.index.find_links, *self.index.named.values())
         given = {origin(place.url): credentials_of(place.url) for place in reversed(places)}
         return Web(
             {place: credentials for place, credentials in given.items() if credentials},
@@ -131,14 +135,20 @@ class Downloader:
             case "deb" | "python" | "git":
                 yield from self.locate(source)
             case "wheel" | "sdist":
-                for place, is_index in self._places():
+                for place, is_index in self._places(source.index):
                     try:
                         yield from _offers(web, place, source, is_index=is_index)
                     except BuildError as error:
                         failures.append(error)
 
-    def _places(self) -> Iterator[tuple[Place, bool]]:
-        """Yield where wheels may be, and whether it is an index (a page for each project) or a page of links."""
+    def _places(self, index: str = "") -> Iterator[tuple[Place, bool]]:
+        """Yield where wheels may be, and whether it is an index (a page for each project) or a page of links.
+
+        What comes from one index alone is nowhere else; others are not even asked, they need not know its name.
+        """
+        if index and not self.index.none:
+            yield self.index.place(index), True
+            return
         yield from ((place, False) for place in self.index.find_links)
         yield from ((place, True) for place in self.index.indexes)
         if self.index.public and not self.offline:
@@ -146,7 +156,7 @@ class Downloader:
 
     def _nowhere(self, source: Source) -> BuildError:
         asked = "no mirror" if source.kind in ("deb", "python") else "no index"
-        places = ", ".join(dict.fromkeys(str(place) for place, _ in self._places()))
+        places = ", ".join(dict.fromkeys(str(place) for place, _ in self._places(source.index)))
         return BuildError(
             f"{source.name} is on {asked} that was asked",
             details=() if source.kind == "deb" else (f"asked {places}",),

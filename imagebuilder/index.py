@@ -5,19 +5,16 @@ user and of the system, pip's files. A default index is taken from the first tha
 find-links add up. None of it reaches the image or the lock: there a wheel is a name and a hash.
 """
 
-import configparser
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import quote, urlsplit
-
-import tomli
+from urllib.parse import urlsplit
 
 from buildpacks import pip_install, requirements
 from buildpacks.api import App
-from imagebuilder import smallfile
+from imagebuilder import foreign_settings, named
 from layers.errors import UsageError
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -42,6 +39,7 @@ class IndexSettings:
 
     `public` says that no default index was configured, so uv's own default is asked after `indexes`. `strategy` is
     one of uv's index strategies: indexes from pip's settings are compared as pip does, the best version wins.
+    `named` are those that single packages may come from, and only from there.
     """
 
     indexes: tuple[Place, ...] = ()
@@ -50,6 +48,22 @@ class IndexSettings:
     strategy: str = "first-index"
     trusted_hosts: tuple[str, ...] = ()
     certificate: str = ""
+    named: Mapping[str, Place] = field(default_factory=dict)
+
+    @property
+    def none(self) -> bool:
+        """Whether no index at all may be asked."""
+        return not self.public and not self.indexes
+
+    def place(self, name: str) -> Place:
+        """Return an index by its name; UsageError IB319 if nothing says where it is."""
+        if name not in self.named:
+            raise UsageError(
+                f"packages are to come from the index {name}, and nothing says where that is",
+                hint=f"declare it where the package manager keeps its indexes, or set UV_INDEX={name}=ADDRESS",
+                code="IB319",
+            )
+        return self.named[name]
 
 
 @dataclass(slots=True)
@@ -64,6 +78,7 @@ class _Found:
     trusted_hosts: list[str] = field(default_factory=list)
     certificate: str = ""
     of_pip: bool = True
+    named: dict[str, str] = field(default_factory=dict)
 
 
 def load(app: App, environment: Mapping[str, str], *, home: Path, prefix: Path) -> IndexSettings:
@@ -72,12 +87,15 @@ def load(app: App, environment: Mapping[str, str], *, home: Path, prefix: Path) 
     Raises UsageError IB708 for an index without TLS that is not trusted, IB709 for a file that cannot be read.
     """
     of_uv = list(_uv_files(app, environment, home=home, prefix=prefix))
+    of_manager = named.of_manager(app, environment)
     found = [
         _requirement_options(app, environment),
         _uv_environment(environment),
         _vendored(app),
+        _declared(of_manager),
         *of_uv,
         _pip_settings(environment, home=home, prefix=prefix),
+        _fallback(of_manager),
     ]
     no_index = any(one.no_index for one in found)
     default = next((one for one in found if one.default), None)
@@ -92,10 +110,11 @@ def load(app: App, environment: Mapping[str, str], *, home: Path, prefix: Path) 
         strategy=environment.get("UV_INDEX_STRATEGY") or _strategy(found),
         trusted_hosts=tuple(host for one in found for host in one.trusted_hosts),
         certificate=_certificate(found, environment),
+        named={name: Place(url, one.origin) for one in reversed(found) for name, url in one.named.items()},
     )
     _check_secure(settings)
     if settings.certificate and not Path(settings.certificate).exists():
-        raise _unreadable(Path(settings.certificate), "there is no such file of certificates")
+        raise foreign_settings.unreadable(Path(settings.certificate), "there is no such file of certificates")
     return settings
 
 
@@ -124,7 +143,7 @@ def _absolute(app: App, link: str) -> str:
 
 
 def _check_secure(settings: IndexSettings) -> None:
-    for place in (*settings.indexes, *settings.find_links):
+    for place in (*settings.indexes, *settings.find_links, *settings.named.values()):
         parts = urlsplit(place.url)
         trusted = {parts.hostname, f"{parts.hostname}:{parts.port}"} & {*settings.trusted_hosts, *_LOOPBACK}
         if parts.scheme == "http" and not trusted:
@@ -175,12 +194,12 @@ def _uv_environment(environment: Mapping[str, str]) -> _Found:
         return [word.strip() for word in environment.get(name, "").split(separator) if word.strip()]
 
     default = next((environment[name] for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL") if environment.get(name)), "")
+    extra = [_named(word) for word in (*words("UV_INDEX"), *words("UV_EXTRA_INDEX_URL"))]
     return _Found(
         "the environment (UV_*)",
-        default=_authenticated(*_named(default), environment),
-        extra=[
-            _authenticated(*_named(word), environment) for word in (*words("UV_INDEX"), *words("UV_EXTRA_INDEX_URL"))
-        ],
+        default=named.of_uv(*_named(default), environment),
+        extra=[named.of_uv(name, url, environment) for name, url in extra],
+        named={name: named.of_uv(name, url, environment) for name, url in extra if name},
         find_links=words("UV_FIND_LINKS", ","),
         no_index=_true(environment.get("UV_NO_INDEX", "")),
         trusted_hosts=words("UV_INSECURE_HOST"),
@@ -194,19 +213,26 @@ def _named(text: str) -> tuple[str, str]:
     return (match[1], match[2]) if match else ("", text)
 
 
-def _authenticated(name: str, url: str, environment: Mapping[str, str]) -> str:
-    """Put UV_INDEX_<NAME>_USERNAME and _PASSWORD into an index's address."""
-    variable = "UV_INDEX_" + re.sub(r"[^A-Z0-9]", "_", name.upper())
-    user, password = (environment.get(f"{variable}_{part}", "") for part in ("USERNAME", "PASSWORD"))
-    if not name or not (user or password):
-        return url
-    secret = f"{quote(user, safe='')}:{quote(password, safe='')}"
-    return _USERINFO.sub("//", url).replace("//", f"//{secret}@", 1)
+def _declared(indexes: Iterable[named.Declared]) -> _Found:
+    """Return what a package manager's own files say, which is more than what the user says of all projects."""
+    return _Found(
+        next((one.origin for one in indexes), ""),
+        default=next((one.url for one in indexes if one.role == "default"), ""),
+        extra=[one.url for one in indexes if one.role == "extra"],
+        of_pip=False,
+        named={one.name: one.url for one in indexes},
+    )
+
+
+def _fallback(indexes: Iterable[named.Declared]) -> _Found:
+    """Return what stands for the public index in a package manager's files: a mirror that is configured replaces it."""
+    found = next((one for one in indexes if one.role == "fallback"), None)
+    return _Found(found.origin, default=found.url, of_pip=False) if found else _Found("")
 
 
 def _uv_files(app: App, environment: Mapping[str, str], *, home: Path, prefix: Path) -> Iterator[_Found]:
-    project = _toml(app.root / "uv.toml")
-    pyproject: object = _toml(app.root / "pyproject.toml")
+    project = foreign_settings.toml(app.root / "uv.toml")
+    pyproject: object = foreign_settings.toml(app.root / "pyproject.toml")
     for key in ("tool", "uv"):
         pyproject = pyproject.get(key) if isinstance(pyproject, Mapping) else None
     yield _uv_table(project or pyproject, "uv.toml" if project else "pyproject.toml [tool.uv]", environment)
@@ -215,25 +241,25 @@ def _uv_files(app: App, environment: Mapping[str, str], *, home: Path, prefix: P
     user = Path(environment.get("XDG_CONFIG_HOME") or home / ".config") / "uv" / "uv.toml"
     named = environment.get("UV_CONFIG_FILE")
     for path in (Path(named),) if named else (user, prefix / "etc" / "uv" / "uv.toml"):
-        yield _uv_table(_toml(path), str(path), environment)
+        yield _uv_table(foreign_settings.toml(path), str(path), environment)
 
 
 def _uv_table(table: object, origin: str, environment: Mapping[str, str]) -> _Found:
-    """Read uv's settings: `[[index]]` and the older keys. Explicit indexes are for single packages: not asked here."""
+    """Read uv's settings: `[[index]]` and the older keys. Explicit indexes are for the packages that name them."""
     found = _Found(origin, of_pip=False)
     if not isinstance(table, Mapping):
         return found
     for index in _list(table.get("index")):
-        if (
-            isinstance(index, Mapping)
-            and isinstance(url := index.get("url"), str)
-            and index.get("explicit") is not True
-        ):
-            url = _authenticated(str(index.get("name", "")), url, environment)
-            if index.get("default") is True:
-                found.default = found.default or url
-            else:
-                found.extra.append(url)
+        if not isinstance(index, Mapping) or not isinstance(url := index.get("url"), str):
+            continue
+        name = str(index.get("name", ""))
+        url = named.of_uv(name, url, environment)
+        if name:
+            found.named.setdefault(name, url)
+        if index.get("default") is True:
+            found.default = found.default or url
+        elif index.get("explicit") is not True:
+            found.extra.append(url)
     found.default = found.default or str(table.get("index-url", ""))
     found.extra += [str(url) for url in _list(table.get("extra-index-url"))]
     found.find_links = [str(link) for link in _list(table.get("find-links"))]
@@ -246,7 +272,7 @@ def _pip_settings(environment: Mapping[str, str], *, home: Path, prefix: Path) -
     """Read pip's files and PIP_* variables. Of each key the most particular value counts; they do not add up."""
     values: dict[str, str] = {}
     for path in _pip_files(environment, home=home, prefix=prefix):
-        values |= _pip_file(path)
+        values |= foreign_settings.of_pip(path)
     for name, value in environment.items():
         if name.startswith("PIP_") and value:
             values[name[4:].lower().replace("_", "-")] = value
@@ -273,42 +299,6 @@ def _pip_files(environment: Mapping[str, str], *, home: Path, prefix: Path) -> I
         yield Path(environment["VIRTUAL_ENV"]) / "pip.conf"
     if named:
         yield Path(named)
-
-
-def _pip_file(path: Path) -> dict[str, str]:
-    parser = configparser.RawConfigParser()
-    try:
-        parser.read_string(_text(path))
-    except configparser.Error as error:
-        raise _unreadable(path, type(error).__name__) from error
-    return {
-        key.replace("_", "-"): value
-        for section in ("global", "install")
-        if parser.has_section(section)
-        for key, value in parser.items(section)
-    }
-
-
-def _toml(path: Path) -> Mapping[str, object]:
-    try:
-        return tomli.loads(_text(path))
-    except (tomli.TOMLDecodeError, RecursionError) as error:
-        raise _unreadable(path, str(error)) from error
-
-
-def _text(path: Path) -> str:
-    try:
-        return smallfile.read(path).decode("utf-8")
-    except (FileNotFoundError, NotADirectoryError):
-        return ""
-    except UnicodeDecodeError as error:
-        raise _unreadable(path, "it is not UTF-8") from error
-    except (OSError, ValueError) as error:
-        raise _unreadable(path, getattr(error, "strerror", None) or str(error)) from error
-
-
-def _unreadable(path: Path, reason: str) -> UsageError:
-    return UsageError(f"cannot read {path}: {reason}", hint="correct the file, or remove it", code="IB709")
 
 
 def _list(value: object) -> list[object]:

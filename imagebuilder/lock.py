@@ -252,6 +252,8 @@ def _file_table(source: Source) -> dict[str, Json]:
         file["size"] = source.size
     if source.kind == "url":
         file["url"] = source.locator
+    if source.index:
+        file["index"] = source.index
     return file
 
 
@@ -334,4 +336,5 @@ def _source(file: Table, kind: Literal["wheel", "sdist"], name: str) -> Source:
         digest=Digest("sha256:" + file.table("hashes").text("sha256")),
         size=file.number("size") if "size" in file.values else None,
         locator=url or name,
+        index=file.text("index", ""),
     )

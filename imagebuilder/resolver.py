@@ -18,6 +18,7 @@ from imagebuilder import forbidden, uv_program
 from imagebuilder.fetch import Downloader
 from imagebuilder.index import Place, without_credentials
 from imagebuilder.unresolved import unresolved
+from imagebuilder.web import credentials_of
 from layers import scratch
 from layers.blobs import storage_error
 from layers.canonical import Json
@@ -69,10 +70,15 @@ class UvResolver:
         interpreter: Interpreter,
         target: Target,
         previous: tuple[PinnedWheel, ...],
+        indexes: Mapping[str, str] | None = None,
     ) -> Mapping[str, Json]:
         """Resolve the text of a requirement file; implements buildpacks.services.Resolver. Raises as `resolve` does."""
         if dependencies:
             forbidden.check(self.downloader.environment)
+        if indexes:
+            return self.bound(indexes).resolve_text(
+                text, dependencies=dependencies, interpreter=interpreter, target=target, previous=previous
+            )
         with scratch.folder(self.folder.absolute() / "scratch") as folder:
             (folder / "requirements.txt").write_text(text, "utf-8")
             return self._compile(
@@ -98,12 +104,16 @@ class UvResolver:
         try:
             # uv runs in the application's folder; old pins reach it, and new ones us, in a file.
             with scratch.folder(self.folder.absolute() / "scratch") as folder:
-                pins = folder / "pylock.toml"
+                pins, origins = folder / "pylock.toml", folder / "pyproject.toml"
                 if previous:
                     pins.write_text(_preferences(previous))
+                bound = {} if self.downloader.index.none else self._bound(asked.names)
+                if bound:
+                    origins.write_text(_origins(bound))
+                    requirements = (*requirements, str(origins))
                 ran = uv_program.run(
                     [*self._arguments(pins, interpreter=interpreter, target=target), *flags, "--", *requirements],
-                    environment=self._environment(),
+                    environment=self._environment() | _logins(bound),
                     folder=app.root,
                 )
                 if ran.code:
@@ -149,6 +159,14 @@ class UvResolver:
         links = (*self.downloader.index.find_links, Place(str(folder.absolute()), "wheels built from source"))
         index = replace(self.downloader.index, find_links=links)
         return replace(self, downloader=replace(self.downloader, index=index))
+
+    def bound(self, indexes: Mapping[str, str]) -> "UvResolver":
+        """Return a resolver that takes projects from these indexes alone, by name; others as they were."""
+        return replace(self, downloader=replace(self.downloader, bound={**self.downloader.bound, **indexes}))
+
+    def _bound(self, names: Sequence[str]) -> dict[str, Place]:
+        bound = self.downloader.bound
+        return {name: self.downloader.index.place(bound[name]) for name in names if name in bound}
 
     def _arguments(self, pins: Path, *, interpreter: Interpreter, target: Target) -> list[str]:
         minor = max(known for known in _GLIBC if known <= max(target.glibc[1], _GLIBC[0]))
@@ -211,6 +229,26 @@ class UvResolver:
             if sources := [file for file in named if str(file["name"]).endswith(selection.ARCHIVES)]:
                 kept["sdist"] = sources[0]
         return {**kept, "wheels": wheels}
+
+
+def _origins(bound: Mapping[str, Place]) -> str:
+    """Write for uv which projects come from one index alone, as [tool.uv.sources] has it. No secret is in it."""
+    import tomli_w  # only what is not locked is resolved
+
+    indexes = {place.url: f"index-{number}" for number, place in enumerate(dict.fromkeys(bound.values()))}
+    sources = {name: {"index": indexes[place.url]} for name, place in bound.items()}
+    listed = [{"name": name, "url": without_credentials(url), "explicit": True} for url, name in indexes.items()]
+    project = {"name": "the-project", "version": "0", "dependencies": list(bound)}
+    return tomli_w.dumps({"project": project, "tool": {"uv": {"sources": sources, "index": listed}}})
+
+
+def _logins(bound: Mapping[str, Place]) -> dict[str, str]:
+    """Return the variables by which uv finds the credentials of the indexes that `_origins` names."""
+    found: dict[str, str] = {}
+    for number, place in enumerate(dict.fromkeys(bound.values())):
+        if login := credentials_of(place.url):
+            found |= {f"UV_INDEX_INDEX_{number}_USERNAME": login[0], f"UV_INDEX_INDEX_{number}_PASSWORD": login[1]}
+    return found
 
 
 def _preferences(previous: Sequence[PinnedWheel]) -> str:

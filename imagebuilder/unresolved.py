@@ -1,6 +1,8 @@
 """Errors made of uv's explanations: why there is no solution, in a few lines, with the exit code that fits."""
 
+import functools
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 
 from buildpacks import selection
@@ -33,7 +35,7 @@ class NoWheelError(BuildError):
 def unresolved(errors: str, interpreter: Interpreter, target: Target, *, downloader: Downloader) -> BuildError:
     """Say what uv's explanation means. `downloader` is asked what files there are, if none of them fits."""
     text = " ".join(without_credentials(errors).split())
-    for explain in (_network, _missing, _no_python):
+    for explain in (_network, functools.partial(_missing, bound=downloader.bound), _no_python):
         if error := explain(text):
             return error
     if found := _NO_WHEEL.search(text):
@@ -99,10 +101,17 @@ def _network(text: str) -> BuildError | None:
     return None
 
 
-def _missing(text: str) -> BuildError | None:
+def _missing(text: str, *, bound: Mapping[str, str]) -> BuildError | None:
     found = _UNKNOWN.search(text) or _NO_VERSION.search(text)
     if not found:
         return None
+    if index := bound.get(found[1]):
+        return BuildError(
+            f"the index {index} shows no {found[1]}, which comes from there alone",
+            details=_reasons(text),
+            hint="check the name and the credentials: an index may hide what it does not let everybody have",
+            code="IB405",
+        )
     return BuildError(
         f"no index has {found[1]}",
         details=_reasons(text),

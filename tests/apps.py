@@ -57,6 +57,7 @@ class NoResolver:
         interpreter: Interpreter,
         target: Target,
         previous: tuple[PinnedWheel, ...],
+        indexes: Mapping[str, str] | None = None,
     ) -> Mapping[str, Json]:
         """Fail."""
         raise AssertionError(text)

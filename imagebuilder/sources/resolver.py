@@ -5,7 +5,7 @@ built of its source in the sandbox and put where uv finds it; then uv is asked a
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,8 +60,13 @@ class SourceResolver:
         interpreter: Interpreter,
         target: Target,
         previous: tuple[PinnedWheel, ...],
+        indexes: Mapping[str, str] | None = None,
     ) -> Mapping[str, Json]:
         """Resolve the text of a requirement file. Raises as `resolve` does."""
+        if indexes:
+            return replace(self, uv=self.uv.bound(indexes)).resolve_text(
+                text, dependencies=dependencies, interpreter=interpreter, target=target, previous=previous
+            )
         return self._with_built(
             lambda uv: uv.resolve_text(
                 text, dependencies=dependencies, interpreter=interpreter, target=target, previous=previous
@@ -105,7 +110,8 @@ class SourceResolver:
             return None
         version = max(versions)
         file = offered[version]
-        source = Source("sdist", file.name, Digest(f"sha256:{file.sha256}"), file.size, name)
+        index = self.uv.downloader.bound.get(name, "")
+        source = Source("sdist", file.name, Digest(f"sha256:{file.sha256}"), file.size, name, index)
         return PinnedWheel(name, str(version), source)
 
     def _offer(self, source: PinnedWheel, builder: SourceBuilder, folder: Path) -> PinnedWheel:
