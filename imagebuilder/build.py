@@ -43,14 +43,16 @@ def build(request: BuildRequest, progress: Progress) -> BuildOutcome:
         results = run_buildpacks(request, plan, pins, supplied, unpacked=unpacked)
         run = run_configuration(request, plan, pins, results, inherited)
         specs = describe_layers(request, pins, results, run, unpacked=unpacked, progress=progress)
+        snapshot = pins.base.snapshot if isinstance(pins.base, BasePins) else ""
         workshop = Workshop(
             cache,
-            lambda sources: supplied.fetch(sources, pins.base.snapshot if isinstance(pins.base, BasePins) else ""),
+            lambda sources: supplied.fetch(sources, snapshot),
             request.compression,
             request.workers,
             use_cache=request.use_cache,
         )
         made = (*(MadeLayer(layer, cached=True) for layer in inherited.layers), *workshop.make(specs, progress))
+        made += workshop.make(describe_static_files(request, pins, run, made, workshop, unpacked=unpacked), progress)
         exported = export(cache.store, [each.layer for each in made], run, platform=request.platform)
         image = replace(exported, origins=inherited.origins)
         pushed, written = deliver(request, image, cache, supplied.images, progress)
@@ -210,6 +212,38 @@ def describe_layers(
         *([launcher_layer(run.processes, pins.interpreter.executable)] if pins.interpreter else []),
         app,
     ]
+
+
+def describe_static_files(
+    request: BuildRequest,
+    pins: PlatformLock,
+    run: RunConfiguration,
+    made: Sequence[MadeLayer],
+    workshop: Workshop,
+    *,
+    unpacked: Path,
+) -> list[LayerSpec]:
+    """Describe the layer of what the application collects once all others are made, if it does.
+
+    Raises what `inside.runnable` raises, UsageError IB934 if there is no such program.
+    """
+    if not request.collectstatic:
+        return []
+    from imagebuilder.inside import collectstatic, runnable  # few applications have static files
+
+    collectstatic.check_program(request.collectstatic, there=request.app.has(request.collectstatic))
+    image = runnable.runnable(pins.base, pins.interpreter, what="collect static files")
+    files = collectstatic.StaticFiles(
+        image,
+        [each.layer for each in made[pins.base.layer_count :]],
+        request.collectstatic,
+        run.working_dir,
+        {**run.env, **request.collectstatic_env},
+        workshop.cache,
+        workshop.fetch,
+        unpacked,
+    )
+    return [files.layer()]
 
 
 def _application(request: BuildRequest, at: str, progress: Progress) -> tuple[Entry, ...]:

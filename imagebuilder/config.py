@@ -27,8 +27,10 @@ _ON = ("1", "true", "yes", "on")
 _OFF = ("0", "false", "no", "off")
 _PREFIX = "IMAGEBUILDER_"
 _MOST_WORKERS = 64
+_VARIABLE = (re.compile(r"[A-Za-z_][A-Za-z0-9_]*"), "use letters, digits and underscores")
 _NAMES = {
-    "env": (re.compile(r"[A-Za-z_][A-Za-z0-9_]*"), "use letters, digits and underscores"),
+    "env": _VARIABLE,
+    "collectstatic-env": _VARIABLE,
     "processes": (re.compile(r"[A-Za-z0-9_-]+"), "use letters, digits and underscores"),
     "buildpack": (re.compile("file"), 'write file = "tools/buildpack.py"'),
 }
@@ -113,6 +115,7 @@ def load(chosen: Chosen) -> Configuration:
         "env": {**in_files, **exported.env},
         "labels": {**described.labels, **project.tables.get("labels", {}), **exported.labels},
         "buildpack": project.tables.get("buildpack", {}),
+        "collectstatic-env": project.tables.get("collectstatic-env", {}),
     }
     _check_names(tables)
     request = _request(source, Values(given), tables, project=project, chosen=chosen)
@@ -152,6 +155,8 @@ def _request(source: Path, values: Values, tables: Tables, *, project: FileSetti
         labels=_plain(tables["labels"]),
         created=values.text("created", _DEFAULTS["created"]),
         bytecode=values.text("bytecode") == "unchecked-hash",
+        collectstatic=values.text("collectstatic"),
+        collectstatic_env=_plain(tables["collectstatic-env"]),
         compression=_compression(values),
         tags=tags,
         push=values.on("push"),

@@ -108,7 +108,8 @@ def explained(
 
 def _top(image: StoredImage) -> str:
     """Return the diff_id of the layer of the application."""
-    return image.layers[-1].diff_id if image.layers else ""
+    own = [layer for layer in image.layers if layer.name == "application"] or image.layers
+    return own[-1].diff_id if own else ""
 
 
 def _said(image: StoredImage, name: str) -> str:

@@ -86,9 +86,7 @@ OPTIONS = (
     Option("locked", "fail if the lock does not fit, do not update it", commands=_BUILD),
     Option("offline", "use only what is in the cache", commands=("build", "lock", "check", "audit")),
     Option("no-cache", "make every layer anew", commands=_BUILD),
-    Option(
-        "bytecode", "in layers beside: none (default) or unchecked-hash", "KIND", "", _DECIDE, BYTECODE, file="text"
-    ),
+    Option("bytecode", "of modules: none (default), unchecked-hash", "KIND", "", _DECIDE, BYTECODE, file="text"),
     Option("compression", "of layers: gzip (default), zstd or none", "NAME", "", _DECIDE, COMPRESSIONS, file="text"),
     Option("created", "time in the image: git, now, seconds, RFC 3339", "TIME", "", _DECIDE, file="text"),
     Option("insecure-registry", "host that speaks http; may be repeated", "HOST", "", _REGISTRIES, many=True),
@@ -116,6 +114,10 @@ OPTIONS = (
     Option("buildpacks", "installed third-party buildpacks to use, by name", file="list"),
     Option("buildpack", "`file` of the project with a buildpack of its own", file="table"),
     Option("processes", "type of process to command", file="table"),
+    Option(
+        "collectstatic", "manage.py of a Django project whose static files are to be collected", "PATH", file="text"
+    ),
+    Option("collectstatic-env", "variables for that, beside those of the image", file="table"),
     Option("env", "environment of the image", file="table"),
     Option("labels", "labels of the image", file="table"),
     Option("python-mirror", "where standalone builds of Python come from", file="text", user=True),

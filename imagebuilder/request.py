@@ -47,6 +47,8 @@ class BuildRequest:
     labels: Mapping[str, str] = field(default_factory=dict)
     created: str = "1980-01-01T00:00:01Z"
     bytecode: bool = False
+    collectstatic: str = ""
+    collectstatic_env: Mapping[str, str] = field(default_factory=dict)
     compression: Literal["gzip", "zstd", "none"] = "gzip"
     ignored: Callable[[str], bool] = lambda _path: False
 

@@ -43,6 +43,7 @@ print(json.dumps({
     "sqlite": sqlite3.connect(":memory:").execute("select 6 * 7").fetchone()[0],
     "certificates": len(ssl.create_default_context().get_ca_certs()) > 100,
     "libc": ctypes.CDLL(None).getpid() == os.getpid() and ctypes.util.find_library("c"),
+    "read": [module.__cached__ for module in (sqlite3, click) if os.path.exists(module.__cached__)],
     "bytecode": any(name == "__pycache__" for _, folders, _ in os.walk("/layers") for name in folders),
     "other": os.path.exists("/usr/bin/python3") or os.path.exists("/usr/lib/python3.13"),
     "uid": os.getuid(),
@@ -107,7 +108,8 @@ def test_a_standalone_python_runs_on_the_base_without_python(
     (app / "requirements.txt").write_text("click\nnetifaces\n")
     # Of netifaces there is no wheel for this Python. A build of the project has the libraries linked in.
     (app / "imagebuilder.toml").write_text(
-        'python = "3.11"\nbuild-packages = ["gcc", "libc6-dev", "libexpat1", "libffi8"]\n'
+        'python = "3.11"\nbytecode = "unchecked-hash"\npackages = ["libexpat1"]\n'
+        'build-packages = ["gcc", "libc6-dev", "libffi8"]\n'
         '[env]\nLD_LIBRARY_PATH = "/layers/cpython/lib"\n'
     )
     with mirror.running(tmp_path) as place:
@@ -128,6 +130,10 @@ def test_a_standalone_python_runs_on_the_base_without_python(
         "sqlite": 42,
         "certificates": True,
         "libc": "libc.so.6",
+        "read": [
+            f"/layers/bytecode{path}/__init__.cpython-311.pyc"
+            for path in (f"/layers/cpython/lib/python{SERIES}/sqlite3", f"{PACKAGES}/click")
+        ],
         "bytecode": False,
         "other": False,
         "uid": 65532,

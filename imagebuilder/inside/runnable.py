@@ -20,6 +20,11 @@ class Runnable:
     interpreter: Interpreter
 
     @property
+    def base_key(self) -> Digest:
+        """Hash everything that decides which files of the base there are."""
+        return root_key(self.packages)
+
+    @property
     def key(self) -> Digest:
         """Hash everything that decides which files of the base and the interpreter there are."""
         return root_key(self.packages, self.interpreter)
@@ -30,8 +35,12 @@ class Runnable:
         base, python, _ = self.packages.tiers
         return root_key(replace(self.packages, tiers=(base, python, ())), self.interpreter)
 
+    def base(self, cache: Cache, fetch: Callable[[Sequence[Source]], Files]) -> Path:
+        """Return a folder with the files of the base; raises what `build_root` raises."""
+        return build_root(self.packages, cache, fetch)
+
     def root(self, cache: Cache, fetch: Callable[[Sequence[Source]], Files]) -> Path:
-        """Return a folder with these files; raises what `build_root` raises."""
+        """Return a folder with them and the interpreter."""
         return build_root(self.packages, cache, fetch, self.interpreter)
 
 

@@ -4,7 +4,7 @@ The rungs bubblewrap and namespaces understand the same words, those of bwrap(1)
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -116,17 +116,29 @@ def places(sandbox: Sandbox) -> list[tuple[str, str, bool]]:
 def mounts(sandbox: Sandbox) -> list[str]:
     """Say which files a command sees.
 
-    The root is put together name by name: in one that cannot be written to, no place could be made for a mount.
+    The root is put together name by name, and so are its folders in which something else has its place: in one that
+    cannot be written to, no place could be made for a mount.
     """
+    own = (*sandbox.readable, *sandbox.writable)
     words = []
     for path in sorted(sandbox.root.resolve().iterdir()):
         if path.name not in OWN:
-            words += ["--symlink", str(path.readlink())] if path.is_symlink() else ["--ro-bind", str(path)]
-            words.append(f"/{path.name}")
+            words += _of_root(path, f"/{path.name}", own)
     words += own_mounts(sandbox.limits)
     for place, host, writable in places(sandbox):
         words += ["--bind" if writable else "--ro-bind", host, place]
     return words
+
+
+def _of_root(path: Path, place: str, own: Sequence[str]) -> list[str]:
+    """Say how a command sees what the root has at a place, among the places of the sandbox's own folders."""
+    if place in own:
+        return []
+    if path.is_symlink():
+        return ["--symlink", str(path.readlink()), place]
+    if any(each.startswith(f"{place}/") for each in own) and path.is_dir():
+        return [word for child in sorted(path.iterdir()) for word in _of_root(child, f"{place}/{child.name}", own)]
+    return ["--ro-bind", str(path), place]
 
 
 def own_mounts(limits: Limits) -> list[str]:

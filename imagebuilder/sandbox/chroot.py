@@ -90,7 +90,9 @@ def _copy(host: Path, stage: Path, place: str) -> None:
     if host.is_dir():
         shutil.copytree(host, _folder(stage, place), symlinks=True, dirs_exist_ok=True)
     else:
-        shutil.copy(host, _folder(stage, posixpath.dirname(place)) / posixpath.basename(place))
+        target = _folder(stage, posixpath.dirname(place)) / posixpath.basename(place)
+        target.unlink(missing_ok=True)  # it is another name of a file of the root
+        shutil.copy(host, target)
 
 
 def _move(source: Path, target: Path) -> None:

@@ -293,12 +293,22 @@ def test_a_folder_that_is_not_there_is_said(shell: Shell, place: Path) -> None:
     assert caught.value.code == "IB861" and "nowhere is not there" in caught.value.message
 
 
-def test_a_folder_inside_needs_a_place(shell: Shell, out: Path) -> None:
-    if shell.rung == "chroot":
-        pytest.skip("a copy of the root has room everywhere")
-    assert failure(shell, "exit 0", writable={"/usr/share/own": out}).code == "IB861"
+def test_a_folder_may_take_the_place_of_one_of_the_root(shell: Shell, out: Path) -> None:
     shell.run("touch /etc/file", writable={"/etc": out})
     assert (out / "file").exists()
+
+
+def test_folders_and_files_may_lie_among_those_of_the_root(shell: Shell, out: Path) -> None:
+    (out / "given").write_text("of the build\n")
+    finished = shell.run(
+        "cat /etc/given /etc/passwd /etc/shared; touch /usr/share/own/new; ls -m /usr; readlink /etc/tmp",
+        writable={"/usr/share/own": out},
+        readable={"/etc/given": out / "given", "/etc/passwd": out / "given"},
+    )
+    assert finished.output == "of the build\nof the build\nas it was\nbin, share\n/..\n"
+    assert (out / "new").exists() and not (shell.root / "usr/share").exists()
+    assert (shell.root / "etc/passwd").read_text().startswith("root:")
+    assert failure(shell, "touch /etc/x", readable={"/etc/given": out / "given"}).code == "IB862"
 
 
 @pytest.mark.parametrize(
