@@ -46,7 +46,7 @@ class App:
 
     `settings` is keyed by configuration key (`python`, `requirements`, `entry`) or variable (`BP_PIP_REQUIREMENT`).
     `processes` are those of the configuration: type to command line. `on_read` is told every path that `text` reads,
-    so that the lock can name the files its pins were made from.
+    so that the lock can name the files its pins were made from; `on_look` of every path that is looked at.
     """
 
     root: Path
@@ -54,6 +54,7 @@ class App:
     processes: Mapping[str, Setting] = field(default_factory=dict)
     ignored: Callable[[str], bool] = lambda _path: False
     on_read: Callable[[str], None] = lambda _path: None
+    on_look: Callable[[str], None] = lambda _path: None
 
     @cached_property
     def files(self) -> tuple[str, ...]:
@@ -103,6 +104,7 @@ class App:
 
     def _resolve(self, path: str) -> Path:
         """Follow links, as long as they stay in the tree."""
+        self.on_look(path)
         root = self.root.resolve()
         resolved = Path(os.path.realpath(root / path, strict=True))  # Path.resolve has no OSError for a loop
         if not resolved.is_relative_to(root):

@@ -3,6 +3,7 @@
     CACHE/blobs/sha256/…   wheels, debs, layers and documents (the store)
     CACHE/results/…        the key of a layer's inputs -> the layer that came out of them; of a built wheel too
     CACHE/roots/…          the key of packages -> their files, for commands of a build
+    CACHE/answers/…        a command -> what it said, and what that rests on (see `imagebuilder.again`)
     CACHE/lock             held shared by builds, exclusively while something is deleted
 
 A result counts only if its seal fits its key and its words, and its blob is there and has its size; bytes are hashed
@@ -18,6 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from imagebuilder import again
 from layers import canonical
 from layers.blobs import PARTIAL, BlobStore, storage_error, write_file
 from layers.canonical import Json
@@ -95,14 +97,17 @@ class Cache:
     def prune(self, keep_bytes: int = 0) -> int:
         """Delete what was used longest ago until at most `keep_bytes` are left; return the bytes freed.
 
-        What killed builds left, and roots, which are soon made again, go in any case; what uv keeps goes if nothing is
-        to be kept.
+        What killed builds left, roots and answers, which are soon made again, go in any case; what uv keeps goes if
+        nothing is to be kept.
         Raises StorageError IB610 while a build uses the cache.
         """
         with self._locked(fcntl.LOCK_EX | fcntl.LOCK_NB):
             blobs = sorted(((path.stat().st_mtime_ns, path.name, path) for path in self._blobs()), reverse=True)
             kept = 0
-            freed = sum(_remove(self.root / name) for name in ("scratch", "roots", *(() if keep_bytes else ("uv",))))
+            freed = sum(
+                _remove(self.root / name)
+                for name in ("scratch", "roots", again.FOLDER, *(() if keep_bytes else ("uv",)))
+            )
             for _, name, path in blobs:
                 size = path.stat().st_size
                 if not name.startswith(PARTIAL) and kept + size <= keep_bytes:

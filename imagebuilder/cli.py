@@ -4,15 +4,16 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from types import FrameType
-from typing import TYPE_CHECKING
 
 import imagebuilder
-from imagebuilder import arguments
+from imagebuilder import again
 from layers.errors import BuildError, UsageError
 
-if TYPE_CHECKING:  # `--help` does not pay for what it does not use
+TYPE_CHECKING = False  # as checkers know it; `typing` takes 8 ms
+if TYPE_CHECKING:  # whoever gets the last answer again, or help, does not pay for what they do not use
+    from collections.abc import Callable, Mapping, Sequence
+    from types import FrameType
+
     from imagebuilder.config import Chosen
     from imagebuilder.console import Console
 
@@ -34,7 +35,7 @@ def main() -> int:
     return run(sys.argv[1:])
 
 
-def run(argv: Sequence[str], *, commands: "Commands | None" = None) -> int:
+def run(argv: "Sequence[str]", *, commands: "Commands | None" = None) -> int:
     """Run a command line and return its exit code. `commands` replaces the table of commands."""
     try:
         return _attempt(argv, commands)
@@ -43,13 +44,19 @@ def run(argv: Sequence[str], *, commands: "Commands | None" = None) -> int:
         return _PIPE_CLOSED
 
 
-def _attempt(argv: Sequence[str], commands: "Commands | None") -> int:
+def _attempt(argv: "Sequence[str]", commands: "Commands | None") -> int:
     console: Console | None = None
     try:
+        question = None if commands else again.ask(argv)
+        given = again.answer(question) if question else None
+        if given is not None:
+            return given
+        from imagebuilder import arguments
+
         parsed = arguments.parse(argv, imagebuilder.__version__)
         from imagebuilder import config  # not for `--help`
 
-        chosen = config.choose(parsed, config.process_environment())
+        chosen = config.choose(parsed, config.process_environment(), question)
         console = _console(chosen)
         if folder := chosen.values.text("directory"):
             _change_folder(folder)
@@ -140,7 +147,7 @@ def _prepare_streams() -> None:
 def _stop_at_signals() -> None:
     """Leave in order at the first signal, so that nothing half-written stays; at once at the second."""
 
-    def stop(number: int, _frame: FrameType | None) -> None:
+    def stop(number: int, _frame: "FrameType | None") -> None:
         signal.signal(number, signal.SIG_DFL)
         raise SystemExit(128 + number)
 

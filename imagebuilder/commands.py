@@ -33,11 +33,14 @@ _UNITS = {"": 1, "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9}
 def build(chosen: Chosen, console: Console) -> int:
     """Build the image. The result is the first output with the digest of the manifest."""
     configuration = config.load(chosen)
+    from imagebuilder import remember
     from imagebuilder.build import build as build_image
 
     with _progress(console, configuration) as progress:
-        outcome = build_image(configuration.request, progress)
+        looked = remember.Looked()
+        outcome = build_image(looked.at(configuration.request), progress)
     publish(outcome, configuration.request, console, seconds=progress.seconds)
+    remember.remember(chosen, configuration, outcome, looked=looked, console=console)
     return 0
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from buildpacks.api import Setting
-from imagebuilder import created, destinations, ignore, reference, settings, text, variables
+from imagebuilder import again, created, destinations, ignore, reference, settings, text, variables
 from imagebuilder.arguments import Arguments
 from imagebuilder.ignore import Ignore
 from imagebuilder.options import BY_KEY, OPTIONS, Option, options_of
@@ -55,6 +55,7 @@ class Chosen:
     given: Mapping[str, Given]
     user: Mapping[str, Given]
     environment: Mapping[str, str]
+    question: again.Question | None = None
 
     @property
     def values(self) -> Values:
@@ -64,13 +65,17 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """The request; and for people: what is left out, every value with its origin, files read, what looks mistaken."""
+    """The request; and for people: what is left out, every value with its origin, files read, what looks mistaken.
+
+    It is `repeatable` if files, flags and variables decide it, and neither the clock nor git.
+    """
 
     request: BuildRequest
     ignored: Ignore
     values: Mapping[str, Setting]
     files: tuple[str, ...]
     warnings: tuple[str, ...]
+    repeatable: bool
 
 
 def process_environment() -> dict[str, str]:
@@ -78,7 +83,7 @@ def process_environment() -> dict[str, str]:
     return dict(os.environ)  # noqa: TID251 the one door to the environment
 
 
-def choose(arguments: Arguments, environment: Mapping[str, str]) -> Chosen:
+def choose(arguments: Arguments, environment: Mapping[str, str], question: again.Question | None = None) -> Chosen:
     """Take flags, then variables, then the user's file.
 
     Raises UsageError IB101 for a value that its option cannot have, IB111 for a key that the user's file may not set.
@@ -92,7 +97,7 @@ def choose(arguments: Arguments, environment: Mapping[str, str]) -> Chosen:
     path = destinations.user_file(environment)
     user = settings.read_user(path) if path else {}
     _check_choices({**user, **given})
-    return Chosen(arguments.argument, arguments.further, given, user, environment)
+    return Chosen(arguments.argument, arguments.further, given, user, environment, question)
 
 
 def load(chosen: Chosen) -> Configuration:
@@ -109,6 +114,7 @@ def load(chosen: Chosen) -> Configuration:
     exported = variables.read(chosen.environment, in_files)
     given = {**chosen.user, **described.values, **project.values, **exported.values, **chosen.given}
     _check_choices(given)
+    repeatable = "created" not in given or given["created"].text not in ("git", "now")
     given |= _creation_time(given, source, chosen)
     tables = {
         "processes": project.tables.get("processes", {}),
@@ -127,6 +133,7 @@ def load(chosen: Chosen) -> Configuration:
         _shown(request, given, tables),
         project.files,
         _warnings(chosen, without_effect),
+        repeatable,
     )
 
 

@@ -51,6 +51,7 @@ class BuildRequest:
     collectstatic_env: Mapping[str, str] = field(default_factory=dict)
     compression: Literal["gzip", "zstd", "none"] = "gzip"
     ignored: Callable[[str], bool] = lambda _path: False
+    on_look: Callable[[str], None] = lambda _path: None
 
     trust_buildpack: bool = False
     tags: tuple[str, ...] = ()
@@ -76,7 +77,7 @@ class BuildRequest:
     @cached_property
     def app(self) -> App:
         """The application as buildpacks see it."""
-        return App(self.source, self.settings, self.processes, self.ignored)
+        return App(self.source, self.settings, self.processes, self.ignored, on_look=self.on_look)
 
 
 @dataclass(frozen=True, slots=True)

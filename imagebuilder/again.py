@@ -1,0 +1,191 @@
+"""The last answer of a command, given again if nothing has changed that it came from, and nothing that it wrote.
+
+Asked before the rest of the program is imported, so nothing is imported here that costs more than it. An answer holds
+for the same words, folder, environment and user, as long as the system says the same of every file that the build
+looked at, or wrote, or is made of: kind, inode, size and both times, as git's index has it. A push asks the registry
+besides, once for each tag. `imagebuilder.remember` writes the records, and knows what must not be remembered
+(docs/decisions/0180-the-last-answer.md).
+"""
+
+import hashlib  # noqa: TID251 `layers.digest` needs more time than all of this
+import json
+import os
+import sys
+import time  # noqa: TID251 when a command was given is compared with the times of files, and is no part of an image
+
+TYPE_CHECKING = False  # as checkers know it; to import `typing` takes 8 ms
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import TypedDict
+
+    class Pushed(TypedDict):
+        """Names of the image in registries, what they stood for, and how registries were asked."""
+
+        names: Sequence[str]
+        digest: str
+        insecure: Sequence[str]
+        token_hosts: Sequence[str]
+
+    class Record(TypedDict):
+        """An answer and what it rests on. `files` are names by folder, `state` is the hash of what is said of them."""
+
+        surroundings: str
+        source: Sequence[str]
+        files: Mapping[str, Sequence[str]]
+        state: str
+        used: Sequence[str]
+        pushed: Pushed | None
+        told: Sequence[str]
+        answer: str
+
+
+FOLDER = "answers"
+# Variables that a shell sets anew for each command.
+_IRRELEVANT = ("_", "OLDPWD", "SHLVL")
+
+
+class Question:
+    """A command as it was given. `cache` is where its answer would be, if no file says otherwise; else empty."""
+
+    def __init__(self, words: "Sequence[str]", environment: "Mapping[str, str]") -> None:
+        self.asked_ns = time.time_ns()
+        self.clock_ns = time.monotonic_ns()
+        self.words = tuple(words)
+        self.environment = environment
+        self.folder = os.getcwd()  # noqa: PTH109 pathlib is one of the things that are not imported here
+        self.cache = _cache(self.words, environment, self.folder)
+
+    @property
+    def path(self) -> str:
+        """The file in which the answer is."""
+        return f"{self.cache}/{FOLDER}/{_hash([*self.words, self.folder, str(os.getuid())])}"
+
+    @property
+    def surroundings(self) -> str:
+        """A hash of the environment and the interpreter."""
+        environment = [f"{name}={self.environment[name]}" for name in sorted(self.environment)]
+        kept = [each for each in environment if not each.startswith(tuple(f"{name}=" for name in _IRRELEVANT))]
+        return _hash([sys.version, sys.executable, *kept])
+
+
+def ask(words: "Sequence[str]") -> Question | None:
+    """Take up a command; None if it is none whose answers are remembered."""
+    if "build" not in words:
+        return None
+    try:
+        return Question(words, dict(os.environ))  # noqa: TID251 imagebuilder.config is not imported yet
+    except OSError:  # there is no current folder
+        return None
+
+
+def answer(question: Question) -> int | None:
+    """Give the last answer again and return the exit code; None if it may not hold any more."""
+    record = find(question)
+    if record is None:
+        return None
+    if record["pushed"] and not _is_named(record["pushed"], question.environment):
+        return None
+    for blob in record["used"]:  # so that it is among the last to be pruned
+        try:
+            os.utime(f"{question.cache}/blobs/sha256/{blob}")
+        except OSError:
+            continue
+    sys.stderr.writelines(f"{line}\n" for line in record["told"])
+    _print(record["answer"])
+    return 0
+
+
+def find(question: Question) -> "Record | None":
+    """Return the last answer if nothing has changed on this machine that it rests on."""
+    record = _read(question)
+    if record is None or record["surroundings"] != question.surroundings:
+        return None
+    place, real = record["source"]
+    return record if os.path.realpath(place) == real and state(record["files"]) == record["state"] else None
+
+
+def state(files: "Mapping[str, Iterable[str]]") -> str:
+    """Hash what the system says of files, by folder and name; of what is not there, that it is not."""
+    hasher = hashlib.sha256()
+    for folder in sorted(files):
+        for name in files[folder]:
+            try:
+                found = os.lstat(f"{folder}/{name}")
+            except (FileNotFoundError, NotADirectoryError):
+                hasher.update(b"none\n")
+                continue
+            said = (found.st_mode, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+            hasher.update(b"%d %d %d %d %d %d\n" % said)
+    return hasher.hexdigest()
+
+
+def seal(path: str, content: bytes) -> bytes:
+    """Return what stands before the content of a record: damage, and a record in another's place, show."""
+    return hashlib.sha256(os.fsencode(os.path.basename(path)) + content).hexdigest().encode() + b"\n"  # noqa: PTH119
+
+
+def _read(question: Question) -> "Record | None":
+    try:
+        with open(question.path, "rb") as file:  # noqa: PTH123 see above
+            mark, content = file.readline(), file.read()
+    except (OSError, ValueError):
+        return None
+    if not question.cache or mark != seal(question.path, content):
+        return None
+    record: Record = json.loads(content.decode("utf-8", "surrogateescape"))
+    return record
+
+
+def _cache(words: "Sequence[str]", environment: "Mapping[str, str]", folder: str) -> str:
+    """Guess where the cache is. `remember` compares it with what the configuration says."""
+    found = environment.get("IMAGEBUILDER_CACHE_DIR", "")
+    for word, following in zip(words, (*words[1:], ""), strict=True):
+        if word == "--cache-dir":
+            found = following
+        elif word.startswith("--cache-dir="):
+            found = word.partition("=")[2]
+    if found:
+        return os.path.join(folder, found)  # noqa: PTH118 see above
+    if environment.get("XDG_CACHE_HOME", "").startswith("/"):
+        return f"{environment['XDG_CACHE_HOME']}/imagebuilder"
+    return f"{environment['HOME']}/.cache/imagebuilder" if environment.get("HOME") else ""
+
+
+def _hash(texts: "Sequence[str]") -> str:
+    encoded = json.dumps(texts).encode()  # noqa: TID251 of one list of texts, which is written in one way
+    return hashlib.sha256(encoded).hexdigest()
+
+
+def _is_named(pushed: "Pushed", environment: "Mapping[str, str]") -> bool:
+    """Ask registries whether the names still stand for the image; whatever goes wrong is found again by the build."""
+    from imagebuilder import reference
+    from imagebuilder.registry.client import open_repository
+    from imagebuilder.registry.settings import RegistrySettings
+    from layers.errors import BuildError
+
+    settings = RegistrySettings(
+        environment, frozenset(pushed["insecure"]), token_hosts=frozenset(pushed["token_hosts"])
+    )
+    try:
+        for name in map(reference.parse, pushed["names"]):
+            with open_repository(name, settings=settings, push=True) as repository:
+                found = repository.head(name.tag)
+            if found is None or found.digest.value != pushed["digest"]:
+                return False
+    except (BuildError, OSError):
+        return False
+    return True
+
+
+def _print(line: str) -> None:
+    try:
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        from pathlib import Path
+
+        from layers.blobs import storage_error
+
+        raise storage_error(error, Path("stdout")) from error
