@@ -21,7 +21,7 @@ from buildpacks.pinned import Files as Files
 from buildpacks.pinned import Folder as Folder
 from buildpacks.pinned import PinnedWheel as PinnedWheel
 from buildpacks.pinned import Source as Source
-from buildpacks.services import Compiler, Resolver, WheelBuilder
+from buildpacks.services import Compiler, Installer, Resolver, WheelBuilder
 from layers import tree
 from layers.canonical import Json
 from layers.descriptor import Platform
@@ -252,7 +252,8 @@ class LayerSpec:
 class BuildContext:
     """What `build` may use. `distributions` are the normalised names of all packages pinned by any buildpack.
 
-    `builder` is None where nothing has to be built from source; `compiler` is there if the user wants bytecode.
+    `builder` is None where nothing has to be built from source; `compiler` is there if the user wants bytecode,
+    `installer` if package managers are to install, and not we.
     """
 
     app: App
@@ -263,6 +264,7 @@ class BuildContext:
     distributions: frozenset[str]
     builder: WheelBuilder | None = None
     compiler: Compiler | None = None
+    installer: Installer | None = None
 
 
 @dataclass(frozen=True, slots=True)

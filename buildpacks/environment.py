@@ -8,10 +8,11 @@ it is made.
 
 import posixpath
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from buildpacks.api import BuildContext, BuildResult, Files, Interpreter, LayerSpec, PinnedWheel, Source
-from buildpacks.services import Compiler, WheelBuilder
+from buildpacks.services import Compiler, Installer, WheelBuilder
 from layers import entry
 from layers.canonical import Json
 from layers.entry import Entry
@@ -28,10 +29,11 @@ _MOST_BYTECODE_LAYERS = 32
 
 def build(context: BuildContext) -> BuildResult:
     """Describe the layers, and how the interpreter of the environment is found. The `build` of every installer."""
-    interpreter = interpreter_of(context.interpreter)
-    layers = wheel_layers(context.pins.wheels, interpreter, context.builder)
+    interpreter, wheels = interpreter_of(context.interpreter), context.pins.wheels
+    way = _Way(wheels, interpreter, scheme(interpreter), context.builder, context.installer)
+    layers = way.layers()
     if context.compiler:
-        layers += _bytecode_layers(context.pins.wheels, interpreter, context.builder, context.compiler)
+        layers += way.bytecode_layers(context.compiler)
     return BuildResult(layers, env={"PATH": f"/{_PREFIX}/bin", "VIRTUAL_ENV": f"/{_PREFIX}"})
 
 
@@ -46,28 +48,116 @@ def wheel_layers(
     wheels: Sequence[PinnedWheel], interpreter: Interpreter, builder: WheelBuilder | None = None
 ) -> tuple[LayerSpec, ...]:
     """Describe the layers of a virtual environment that holds these wheels; those from source come of the builder."""
-    scheme = _scheme(_PREFIX, interpreter)
-    return (
-        _environment_layer(wheels, interpreter, scheme, builder),
-        *(_wheels_layer(name, group, scheme, builder) for name, group in _groups(wheels, _MOST_LAYERS)),
-    )
+    return _Way(tuple(wheels), interpreter, scheme(interpreter), builder).layers()
 
 
-def _bytecode_layers(
-    wheels: Sequence[PinnedWheel], interpreter: Interpreter, builder: WheelBuilder | None, compiler: Compiler
-) -> tuple[LayerSpec, ...]:
-    """Describe the bytecode of the layers of wheels, each as a layer of its own."""
-    scheme = _scheme(_PREFIX, interpreter)
+def entries(wheels: Sequence[PinnedWheel], interpreter: Interpreter, files: Files, *, prefix: str) -> tuple[Entry, ...]:
+    """List the files of a whole virtual environment at `prefix`, made of wheels none of which has to be built."""
+    way = _Way(tuple(wheels), interpreter, scheme(interpreter, prefix=prefix))
+    return merge([("the virtual environment", way.own_entries()), *way.installed(wheels, files)])
 
-    def layer(name: str, group: Sequence[PinnedWheel]) -> LayerSpec:
-        return LayerSpec(
-            f"bytecode {name}",
-            {**_key("bytecode", group, scheme, builder), "compiler": compiler.recipe()},
-            lambda files: compiler.modules(merge(_installed(group, scheme, files, builder)), scheme.site_packages),
-            _sources(group),
+
+def own_entries(interpreter: Interpreter, *, prefix: str) -> tuple[Entry, ...]:
+    """List the files of a virtual environment without any packages."""
+    return _Way((), interpreter, scheme(interpreter, prefix=prefix)).own_entries()
+
+
+def scheme(interpreter: Interpreter, *, prefix: str = _PREFIX) -> Scheme:
+    """Return where packages go in a virtual environment: by default in that of the image."""
+    return Scheme(prefix, interpreter.series, f"/{prefix}/bin/python")
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How wheels become the files of an environment; `wheels` are all that are in it.
+
+    With an installer the contents are what it makes of the wheels; the layers are the same otherwise.
+    """
+
+    wheels: tuple[PinnedWheel, ...]
+    interpreter: Interpreter
+    scheme: Scheme
+    builder: WheelBuilder | None = None
+    installer: Installer | None = None
+
+    def layers(self) -> tuple[LayerSpec, ...]:
+        """Describe the layers."""
+        groups = _groups(self.wheels, _MOST_LAYERS)
+        return (self._environment_layer(), *(self._wheels_layer(name, group) for name, group in groups))
+
+    def bytecode_layers(self, compiler: Compiler) -> tuple[LayerSpec, ...]:
+        """Describe the bytecode of the layers of wheels, each as a layer of its own."""
+
+        def layer(name: str, group: Sequence[PinnedWheel]) -> LayerSpec:
+            return LayerSpec(
+                f"bytecode {name}",
+                {**self._key("bytecode", group), "compiler": compiler.recipe()},
+                lambda files: compiler.modules(merge(self.installed(group, files)), self.scheme.site_packages),
+                self._sources(group),
+            )
+
+        return tuple(layer(name, group) for name, group in _groups(self.wheels, _MOST_BYTECODE_LAYERS))
+
+    def own_entries(self) -> tuple[Entry, ...]:
+        """List what `python -m venv` makes, without the patch release and the links that nothing reads (lib64)."""
+        home, series = posixpath.dirname(self.interpreter.executable), self.interpreter.series
+        settings = f"home = {home}\ninclude-system-site-packages = false\nversion = {series}\n"
+        prefix = self.scheme.prefix
+        return (
+            entry.symlink(f"{prefix}/bin/python", self.interpreter.executable),
+            entry.symlink(f"{prefix}/bin/python3", "python"),
+            entry.symlink(f"{prefix}/bin/python{series}", "python"),
+            entry.directory(self.scheme.site_packages),
+            entry.file(f"{prefix}/pyvenv.cfg", settings.encode()),
         )
 
-    return tuple(layer(name, group) for name, group in _groups(wheels, _MOST_BYTECODE_LAYERS))
+    def installed(self, wheels: Sequence[PinnedWheel], files: Files) -> list[tuple[str, tuple[Entry, ...]]]:
+        """Return the files of some of the wheels, each with what it is called."""
+        from layers.installed import like_wheel  # only who makes layers reads what is in them
+
+        found = []
+        by_installer = self.installer.install(files) if self.installer else {}
+        for pin in wheels:
+            own = wheel_entries(_read(pin, _file(pin, files, self.builder)), self.scheme)
+            installed = by_installer.get(pin.name)
+            found.append((f"{pin.name} {pin.version}", own if installed is None else like_wheel(installed, own)))
+        return found
+
+    def _wheels_layer(self, name: str, wheels: Sequence[PinnedWheel]) -> LayerSpec:
+        return LayerSpec(
+            name,
+            self._key("wheels", wheels),
+            lambda files: merge(self.installed(wheels, files)),
+            self._sources(wheels),
+        )
+
+    def _environment_layer(self) -> LayerSpec:
+        own = self.own_entries()
+
+        def checked(files: Files) -> Iterable[Entry]:
+            merge([("the virtual environment", own), *self.installed(self.wheels, files)])
+            return own
+
+        key = {**self._key("environment", self.wheels), "executable": self.interpreter.executable}
+        return LayerSpec("environment", key, checked, self._sources(self.wheels))
+
+    def _sources(self, wheels: Sequence[PinnedWheel]) -> tuple[Source, ...]:
+        """List the files that a layer is made of; who installs everything at once needs everything."""
+        needed = self.wheels if self.installer else wheels
+        own = self.installer.sources if self.installer else ()
+        return (*(source for wheel in needed for source in wheel.sources), *own)
+
+    def _key(self, layer: str, wheels: Sequence[PinnedWheel]) -> dict[str, Json]:
+        recipes = [_builder_of(self.builder).recipe(wheel) for wheel in wheels if wheel.built]
+        key: dict[str, Json] = {
+            "layer": layer,
+            "prefix": self.scheme.prefix,
+            "python": self.scheme.python,
+            "series": self.scheme.series,
+            "wheels": sorted(source.digest.value for wheel in wheels if not wheel.built for source in wheel.sources),
+        }
+        installed: dict[str, Json] = {"installer": self.installer.recipe()} if self.installer else {}
+        return {**key, **({"recipes": recipes} if recipes else {}), **installed}
 
 
 def _groups(wheels: Sequence[PinnedWheel], most: int) -> list[tuple[str, list[PinnedWheel]]]:
@@ -77,60 +167,6 @@ def _groups(wheels: Sequence[PinnedWheel], most: int) -> list[tuple[str, list[Pi
     shared = sorted((wheel for wheel in wheels if wheel not in apart), key=lambda wheel: wheel.name)
     groups = [(wheel.name, [wheel]) for wheel in sorted(apart, key=lambda wheel: wheel.name)]
     return [*groups, ("site-packages", shared)] if shared else groups
-
-
-def entries(wheels: Sequence[PinnedWheel], interpreter: Interpreter, files: Files, *, prefix: str) -> tuple[Entry, ...]:
-    """List the files of a whole virtual environment at `prefix`, made of wheels none of which has to be built."""
-    scheme = _scheme(prefix, interpreter)
-    own = ("the virtual environment", _own_entries(interpreter, scheme))
-    return merge([own, *_installed(wheels, scheme, files, None)])
-
-
-def _scheme(prefix: str, interpreter: Interpreter) -> Scheme:
-    return Scheme(prefix, interpreter.series, f"/{prefix}/bin/python")
-
-
-def _wheels_layer(name: str, wheels: Sequence[PinnedWheel], scheme: Scheme, builder: WheelBuilder | None) -> LayerSpec:
-    return LayerSpec(
-        name,
-        _key("wheels", wheels, scheme, builder),
-        lambda files: merge(_installed(wheels, scheme, files, builder)),
-        _sources(wheels),
-    )
-
-
-def _environment_layer(
-    wheels: Sequence[PinnedWheel], interpreter: Interpreter, scheme: Scheme, builder: WheelBuilder | None
-) -> LayerSpec:
-    own = _own_entries(interpreter, scheme)
-
-    def checked(files: Files) -> Iterable[Entry]:
-        merge([("the virtual environment", own), *_installed(wheels, scheme, files, builder)])
-        return own
-
-    key = {**_key("environment", wheels, scheme, builder), "executable": interpreter.executable}
-    return LayerSpec("environment", key, checked, _sources(wheels))
-
-
-def _own_entries(interpreter: Interpreter, scheme: Scheme) -> tuple[Entry, ...]:
-    """List what `python -m venv` makes, without the patch release and the links that nothing reads (lib64)."""
-    home = posixpath.dirname(interpreter.executable)
-    settings = f"home = {home}\ninclude-system-site-packages = false\nversion = {interpreter.series}\n"
-    return (
-        entry.symlink(f"{scheme.prefix}/bin/python", interpreter.executable),
-        entry.symlink(f"{scheme.prefix}/bin/python3", "python"),
-        entry.symlink(f"{scheme.prefix}/bin/python{interpreter.series}", "python"),
-        entry.directory(scheme.site_packages),
-        entry.file(f"{scheme.prefix}/pyvenv.cfg", settings.encode()),
-    )
-
-
-def _installed(
-    wheels: Sequence[PinnedWheel], scheme: Scheme, files: Files, builder: WheelBuilder | None
-) -> list[tuple[str, tuple[Entry, ...]]]:
-    return [
-        (f"{pin.name} {pin.version}", wheel_entries(_read(pin, _file(pin, files, builder)), scheme)) for pin in wheels
-    ]
 
 
 def _file(pin: PinnedWheel, files: Files, builder: WheelBuilder | None) -> Path:
@@ -159,19 +195,3 @@ def _read(pin: PinnedWheel, path: Path) -> Wheel:
             code="IB511",
         )
     return wheel
-
-
-def _sources(wheels: Sequence[PinnedWheel]) -> tuple[Source, ...]:
-    return tuple(source for wheel in wheels for source in wheel.sources)
-
-
-def _key(layer: str, wheels: Sequence[PinnedWheel], scheme: Scheme, builder: WheelBuilder | None) -> dict[str, Json]:
-    recipes = [_builder_of(builder).recipe(wheel) for wheel in wheels if wheel.built]
-    key: dict[str, Json] = {
-        "layer": layer,
-        "prefix": scheme.prefix,
-        "python": scheme.python,
-        "series": scheme.series,
-        "wheels": sorted(source.digest.value for wheel in wheels if not wheel.built for source in wheel.sources),
-    }
-    return {**key, "recipes": recipes} if recipes else key

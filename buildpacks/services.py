@@ -8,7 +8,7 @@ from layers.canonical import Json
 from layers.entry import Entry
 
 if TYPE_CHECKING:  # those modules hand on what is defined here
-    from buildpacks.api import App, Files, Interpreter, LayerSpec, PinnedWheel, Target
+    from buildpacks.api import App, Files, Interpreter, LayerSpec, PinnedWheel, Source, Target
 
 
 class Resolver(Protocol):
@@ -67,3 +67,17 @@ class Compiler(Protocol):
 
     def modules(self, entries: Iterable[Entry], folder: str) -> Iterable[Entry]:
         """Return the bytecode of those entries that are modules below a folder; safe to be called from threads."""
+
+
+class Installer(Protocol):
+    """Installs wheels as a package manager does it, all of an environment at once."""
+
+    @property
+    def sources(self) -> "tuple[Source, ...]":
+        """The files it needs beside the wheels."""
+
+    def recipe(self) -> Mapping[str, Json]:
+        """Name everything that what it installs depends on: equal recipes, equal contents."""
+
+    def install(self, files: "Files") -> "Mapping[str, tuple[Entry, ...]]":
+        """Return what it installs of the files, by project; the rest is left to us. Safe to be called from threads."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from buildpacks import standalone
 from buildpacks.api import BuildContext, BuildResult, Interpreter, LayerSpec, Pins, Target
+from buildpacks.services import Installer
 from imagebuilder import libraries, outputs, outside, reference, stale
 from imagebuilder import lock as lockfile
 from imagebuilder.base import image as base_image
@@ -126,7 +127,10 @@ def _warn_of_libraries(pins: PlatformLock, progress: Progress) -> None:
 def run_buildpacks(
     request: BuildRequest, plan: Plan, pins: PlatformLock, supplied: Suppliers, *, unpacked: Path
 ) -> tuple[BuildResult, ...]:
-    """Ask the base and each buildpack what they add. Nothing is fetched or written by that."""
+    """Ask the base and each buildpack what they add. Nothing is fetched or written by that.
+
+    What runs when layers are made has `unpacked` for what it leaves.
+    """
     common = BuildContext(
         app=request.app,
         requires=(),
@@ -136,6 +140,7 @@ def run_buildpacks(
         distributions=pins.distributions,
         builder=supplied.builder(pins.base, pins.interpreter) if pins.interpreter and pins.builds else None,
         compiler=supplied.compiler(pins.base, pins.interpreter, unpacked) if request.bytecode else None,
+        installer=_installer(request, pins, supplied, unpacked) if request.native else None,
     )
     return (
         base_image.addition(pins.base, pins.interpreter),
@@ -144,6 +149,18 @@ def run_buildpacks(
             for step in plan.steps
         ),
     )
+
+
+def _installer(request: BuildRequest, pins: PlatformLock, supplied: Suppliers, unpacked: Path) -> Installer | None:
+    """Return the package manager that installs what is pinned, if anything is."""
+    from imagebuilder.native import tools  # few builds install natively
+    from imagebuilder.native.installer import NativeInstaller
+
+    tool = tools.tool_of(pins.steps)
+    if not tool or pins.interpreter is None:
+        return None
+    builder = supplied.builder(pins.base, pins.interpreter)
+    return NativeInstaller(tool, request.app, tools.installed(pins.wheels), pins.tools, builder, unpacked / "native")
 
 
 def preview(request: BuildRequest, plan: Plan) -> tuple[BuildResult, ...]:

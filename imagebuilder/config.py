@@ -153,6 +153,7 @@ def _request(source: Path, values: Values, tables: Tables, *, project: FileSetti
         base=values.text("base", _DEFAULTS["base"]),
         packages=values.list("packages"),
         build_packages=values.list("build-packages"),
+        native=values.text("engine") == "native",
         settings={key: Setting(values.text(key), values.given[key].origin) for key in _OF_BUILDPACKS if values.on(key)},
         processes=tables["processes"],
         buildpacks=values.list("buildpacks"),

@@ -49,6 +49,7 @@ class PlatformLock:
     """The pins of one platform: the base with all OS packages, and those of each buildpack by its id.
 
     `packages` and `build_packages` are the OS packages that were asked for; `libraries` what wheels need of the system.
+    `tools` are the package managers that install, if it is not we; the image does not depend on them.
     """
 
     base: Base
@@ -56,6 +57,7 @@ class PlatformLock:
     steps: Mapping[str, LockedStep]
     build_packages: tuple[str, ...] = ()
     libraries: tuple[Library, ...] = ()
+    tools: tuple[PinnedWheel, ...] = ()
 
     @property
     def wheels(self) -> tuple[PinnedWheel, ...]:
@@ -171,6 +173,8 @@ def _platform_table(lock: PlatformLock) -> dict[str, Json]:
     }
     if lock.libraries:
         table["libraries"] = [_library_table(each) for each in lock.libraries]
+    if lock.tools:
+        table["tools"] = [_wheel_table(wheel) for wheel in lock.tools]
     return table
 
 
@@ -270,6 +274,7 @@ def _platform(value: object) -> PlatformLock:
             Library(each.text("name"), each.texts("needed-by"), each.texts("packages"))
             for each in platform.tables("libraries")
         ),
+        tuple(map(_published, platform.tables("tools"))),
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
-from buildpacks.api import Interpreter, PinContext, Pins, Setting, Source, Target
+from buildpacks.api import Interpreter, PinContext, PinnedWheel, Pins, Setting, Source, Target
 from imagebuilder import libraries, stale
 from imagebuilder.base import debian, image
 from imagebuilder.base.pins import Base, ImagePins
@@ -66,7 +66,8 @@ def pin(
             build_packages=build_packages,
         )
     steps = sources.complete(steps, suppliers.resolver(), partial(suppliers.builder, kept))
-    return PlatformLock(kept, packages, steps, build_packages, needed)
+    tools = _tools(request, lock, steps, suppliers=suppliers, upgrade=upgrade, target=offer.target)
+    return PlatformLock(kept, packages, steps, build_packages, needed, tools)
 
 
 def _libraries(
@@ -83,6 +84,32 @@ def _libraries(
         scratch_root=suppliers.scratch,
         strict=libraries.AUTO in packages,
     )
+
+
+def _tools(
+    request: BuildRequest,
+    lock: PlatformLock | None,
+    steps: Mapping[str, LockedStep],
+    *,
+    suppliers: Suppliers,
+    upgrade: Upgrade,
+    target: Target,
+) -> tuple[PinnedWheel, ...]:
+    """Pin the package manager, if it is to install; the one that there is stays, as long as the interpreter does."""
+    if not request.native:
+        return ()
+    from imagebuilder.native import tools  # few builds install natively
+
+    interpreter = _interpreter(steps)
+    old = lock.tools if lock and not upgrade.everything else ()
+    previous = tuple(wheel for wheel in old if wheel.name not in upgrade.names)
+    if lock and old and previous == old and lock.interpreter == interpreter and tools.tool_of(steps) in _names(old):
+        return old
+    return tools.pin(steps, interpreter, target, resolver=suppliers.resolver(), previous=previous)
+
+
+def _names(wheels: Iterable[PinnedWheel]) -> frozenset[str]:
+    return frozenset(wheel.name for wheel in wheels)
 
 
 def _known(lock: PlatformLock) -> tuple[tuple[str, ...], tuple[str, ...], frozenset[str], tuple[str, ...]]:
@@ -120,7 +147,9 @@ def _pin_on_image(
             code="IB340",
         )
     image.check_packages(base, (*packages, *request.build_packages))
-    return PlatformLock(base, packages, sources.complete(steps, suppliers.resolver(), partial(suppliers.builder, base)))
+    tools = _tools(request, lock, steps, suppliers=suppliers, upgrade=upgrade, target=offer.target)
+    steps = sources.complete(steps, suppliers.resolver(), partial(suppliers.builder, base))
+    return PlatformLock(base, packages, steps, tools=tools)
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +288,7 @@ def _previous(locked: LockedStep | None, upgrade: Upgrade) -> Pins:
 
 
 def _check_names(names: frozenset[str], lock: PlatformLock | None) -> None:
-    known = lock.base.packages | lock.distributions if lock else frozenset()
+    known = lock.base.packages | lock.distributions | _names(lock.tools) if lock else frozenset()
     if missing := sorted(names - known):
         raise UsageError(
             f"cannot upgrade {', '.join(missing)}: the lock has no such package",

@@ -28,8 +28,8 @@ class BuildRequest:
 
     What changes the bytes of the image stands first; the rest decides only how and where. `created` is RFC 3339 in
     UTC. `title` is the name that the user or the project gave, empty if there is none: `name` may then come from the
-    folder, and must not be in the image. `environment` is the process environment: index settings are taken from its
-    PIP_* and UV_* variables.
+    folder, and must not be in the image. `native`: package managers install, and not we. `environment` is the process
+    environment: index settings are taken from its PIP_* and UV_* variables.
     """
 
     source: Path
@@ -39,6 +39,7 @@ class BuildRequest:
     base: str = "debian:trixie"
     packages: tuple[str, ...] = ()
     build_packages: tuple[str, ...] = ()
+    native: bool = False
     settings: Mapping[str, Setting] = field(default_factory=dict)
     processes: Mapping[str, Setting] = field(default_factory=dict)
     buildpacks: tuple[str, ...] = ()

@@ -29,6 +29,11 @@ def reasons(plan: Plan, request: BuildRequest, lock: PlatformLock | None) -> tup
     asked = packages(request, lock.steps), build_packages(request)
     if not found and asked != (lock.packages, lock.build_packages):
         found.append("the OS packages asked for have changed")
+    if not found and request.native:
+        from imagebuilder.native import tools  # few builds install natively
+
+        if tool := tools.missing(lock):
+            found.append(f"{tool}, which is to install, is not in the lock")
     return tuple(found)
 
 

@@ -90,8 +90,8 @@ def read_wheel(path: Path) -> Wheel:
     try:
         rows = record.parse(_text(members, f"{dist_info}/RECORD"))
         _check_rows(members, rows, dist_info)
-        about = _fields(_text(members, f"{dist_info}/WHEEL", rows))
-        project = _fields(_text(members, f"{dist_info}/METADATA", rows))
+        about = fields(_text(members, f"{dist_info}/WHEEL", rows))
+        project = fields(_text(members, f"{dist_info}/METADATA", rows))
         _check_about(about, project, dist_info)
         entry_points = f"{dist_info}/entry_points.txt"
         programs = scripts.parse(_text(members, entry_points, rows)) if entry_points in members else ()
@@ -99,7 +99,7 @@ def read_wheel(path: Path) -> Wheel:
         raise _malformed(dist_info.removesuffix(".dist-info"), str(error)) from error
     return Wheel(
         path=path,
-        name=_normalised(project["name"][0]),
+        name=normalised(project["name"][0]),
         version=project["version"][0],
         dist_info=dist_info,
         tags=tuple(about.get("tag", ())),
@@ -139,7 +139,7 @@ def merge(installed: Iterable[tuple[str, Iterable[Entry]]]) -> tuple[Entry, ...]
         for owner, entries in installed:
             for entry in entries:
                 present = merged.setdefault(entry.path, entry)
-                if not _same(present, entry, reader):
+                if not same(present, entry, reader):
                     raise _conflict(owners[entry.path], owner, entry.path)
                 if entry.mode > present.mode:  # executable if one of them says so, whatever their order
                     merged[entry.path] = entry
@@ -153,7 +153,7 @@ def merge(installed: Iterable[tuple[str, Iterable[Entry]]]) -> tuple[Entry, ...]
 
 def _installed(wheel: Wheel, scheme: Scheme, reader: Reader) -> Iterator[tuple[Entry, Row]]:
     for name in wheel.members:
-        if not _is_dropped(name, wheel.dist_info):
+        if not is_dropped(name, wheel.dist_info):
             yield from _install(wheel, name, scheme, reader=reader)
     for script in wheel.scripts:
         yield _generated(f"{scheme.prefix}/bin/{script.name}", script.encode(scheme.python), scheme)
@@ -191,7 +191,8 @@ def _destination(wheel: Wheel, name: str, scheme: Scheme) -> tuple[str, str]:
     return f"{folder}/{inside}", key
 
 
-def _is_dropped(name: str, dist_info: str) -> bool:
+def is_dropped(name: str, dist_info: str) -> bool:
+    """Say whether a file is of the machine it was installed on: bytecode, and what installers say of themselves."""
     folder, _, last = name.rpartition("/")
     return (
         last.endswith(".pyc")
@@ -218,7 +219,7 @@ def _text(members: Mapping[str, Member], name: str, rows: Mapping[str, Row] | No
         return b"".join(reader.read(member.content(row.checksum if row else None))).decode("utf-8-sig")
 
 
-def _fields(text: str) -> Mapping[str, list[str]]:
+def fields(text: str) -> Mapping[str, list[str]]:
     """Return the header fields of WHEEL or METADATA, in lower case, up to the first empty line."""
     fields: dict[str, list[str]] = {}
     for line in text.splitlines():
@@ -251,11 +252,12 @@ def _check_about(about: Mapping[str, list[str]], project: Mapping[str, list[str]
     for field in ("name", "version"):
         if len(project.get(field, ())) != 1:
             raise ValueError(f"METADATA does not have one field {field.title()}")
-    if not _normalised(dist_info).startswith(_normalised(project["name"][0]) + "-"):
+    if not normalised(dist_info).startswith(normalised(project["name"][0]) + "-"):
         raise ValueError(f"METADATA says it is {project['name'][0][:100]!r}")
 
 
-def _normalised(name: str) -> str:
+def normalised(name: str) -> str:
+    """Return the normalised form of a project's name (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
@@ -268,7 +270,8 @@ def _starts_with(chunks: Iterator[bytes], start: bytes) -> bool:
     return head.startswith(start)
 
 
-def _same(left: Entry, right: Entry, reader: Reader) -> bool:
+def same(left: Entry, right: Entry, reader: Reader) -> bool:
+    """Say whether two entries are the same file; hashes of a RECORD are believed, contents without one are read."""
     if left is right:
         return True
     if (left.kind, left.target, left.size) != (right.kind, right.target, right.size):

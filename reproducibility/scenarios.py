@@ -37,7 +37,8 @@ _TABLE = {
     "order": ("order in which folders list their files", ("reversed", "shuffled", "rotated")),
     "filesystem": ("file system of the temporary files and the store", ("memory", "other")),
     "downloads": ("everything fetched anew, by another number of workers", ("1", "5", "3")),
+    "engine": ("who installs the packages: imagebuilder, or the package manager itself", ("native", "direct")),
 }
 SCENARIOS = {name: Scenario(name, changes, values) for name, (changes, values) in _TABLE.items()}
-# Downloads are known by their hashes and cost the most, so they are fetched anew only where somebody asks for it.
-USUAL = tuple(name for name in SCENARIOS if name != "downloads")
+# Downloads are known by their hashes, and package managers take long: both are varied only where somebody asks for it.
+USUAL = tuple(name for name in SCENARIOS if name not in ("downloads", "engine"))

@@ -26,6 +26,10 @@ _ALL = "all"
 _MOST_BUILDS = 20
 _MARGIN = 64 << 20
 _KEPT_BY_DOWNLOADS = ("clock", "home")
+_UNUSUAL = {
+    "downloads": "what is fetched is known by its hash, so all builds share it; `--vary downloads` fetches it anew",
+    "engine": "package managers take long; `--vary engine` has one of the builds install with them",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,7 @@ def _verdict(
     environment = rebuild.child_environment(chosen, request)
     here, why = host.survey(environment, asked.wanted, workers=request.workers, program=rebuild.MODULES)
     why |= _why_not(asked, offline=request.offline)
+    here = replace(here, usual={**here.usual, "engine": "native" if request.native else "direct"})
     ignored = copies.nothing if asked.prepare else request.ignored
     with ExitStack() as opened:
         opened.enter_context(Cache(request.cache_dir).in_use())  # what the first build brings into it is for all
@@ -130,8 +135,7 @@ def _verdict(
 def _why_not(asked: Asked, *, offline: bool) -> dict[str, str]:
     """Say what is not varied whatever the machine is like."""
     if "downloads" not in asked.wanted:
-        anew = "what is fetched is known by its hash, so all builds share it; `--vary downloads` fetches it anew"
-        return {"downloads": anew} if set(USUAL) <= set(asked.wanted) else {}
+        return {name: _UNUSUAL[name] for name in _UNUSUAL.keys() - {*asked.wanted} if {*USUAL} <= {*asked.wanted}}
     if offline:
         return {"downloads": "with --offline nothing is fetched"}
     right = "builds that download keep the right clock and the home"

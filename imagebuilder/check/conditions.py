@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from imagebuilder.check.disguise import Disguise
 from imagebuilder.check.host import Host
+from imagebuilder.options import BY_KEY
 
 _SECONDS = {"days": 86400, "hours": 3600}
 _LOCALE = (
@@ -82,6 +83,8 @@ def _environment(host: Host, selected: Collection[str], varied: Mapping[str, str
         environment |= {"PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
     if "zone" in varied:
         environment |= {"TZ": varied["zone"]}
+    if "engine" in selected:
+        environment |= {BY_KEY["engine"].variable: varied.get("engine", host.usual["engine"])}
     if "hashseed" in selected:
         environment |= {"PYTHONHASHSEED": varied.get("hashseed", "0")}
     return environment

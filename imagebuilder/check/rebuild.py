@@ -134,7 +134,8 @@ class Rebuilder:
         lock = place.source / FILE
         if not self._lock:
             here = config.load(replace(self.chosen, argument=str(place.source))).request
-            self._supplies = supply.bring(here, self.progress)
+            native = here.native or "engine" in self.selected  # then the lock has what both ways need
+            self._supplies = supply.bring(replace(here, native=native), self.progress)
             self._lock = lock.read_bytes()
         lock.unlink(missing_ok=True)
         lock.write_bytes(self._lock)
@@ -148,8 +149,9 @@ class Rebuilder:
 
     def _command(self, place: Place, under: Conditions, *, offline: bool) -> list[str]:
         flags = []
+        decided = _DECIDING - {*self.selected}  # a flag would count more than the variable that varies it
         for key, given in self.chosen.given.items():
-            if key in _DECIDING and given.origin == BY_KEY[key].flag:
+            if key in decided and given.origin == BY_KEY[key].flag:
                 flags += [word for value in given.values for word in (given.origin, value)] or [given.origin]
         return [
             *self.program, "build", str(place.source), *flags, "--locked", *(["--offline"] if offline else []),

@@ -133,7 +133,7 @@ def test_a_command_that_leaks_everything_is_blamed_piece_by_piece(
     assert check_with(place, "", "--prepare", f"{leaks}; cat /proc/sys/kernel/random/uuid > chance.txt") == 1
     document = json.loads(capsys.readouterr().out)
     expected = {f"{name}.txt": (cause, {name}) for name, (_, cause) in LEAKS.items() if name in varied(document)}
-    assert set(USUAL) - varied(document).keys() == not_varied(document).keys() - {"downloads"}
+    assert set(USUAL) - varied(document).keys() == not_varied(document).keys() - {"downloads", "engine"}
     assert found(document) == {**expected, "chance.txt": ("random", {"chance"})}
     assert left_behind(place) == []
 
@@ -214,7 +214,7 @@ def test_what_to_vary_is_named_or_left_out() -> None:
     assert checking.selection(("zone, umask", "clock")) == (("clock", "zone", "umask"), {"zone", "umask", "clock"})
     assert checking.selection(("all,-clock",)) == (tuple(name for name in USUAL if name != "clock"), frozenset())
     assert checking.selection(("-clock",)) == checking.selection(("all,-clock",))
-    assert checking.selection(("all,downloads",)) == (tuple(SCENARIOS), {"downloads"})
+    assert checking.selection(("all,downloads,engine",)) == (tuple(SCENARIOS), {"downloads", "engine"})
 
 
 def test_an_interrupted_check_leaves_neither_processes_nor_folders(place: World) -> None:

@@ -1,0 +1,1 @@
+"""The native engine: packages installed by the package managers themselves, in the sandbox, then made into layers."""
