@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import unquote, urlsplit
 
 from buildpacks import environment, local, selection
-from buildpacks.api import App, Folder, PinContext, Pins, value_at
+from buildpacks.api import App, Folder, PinContext, Pins, Setting, value_at
 from layers.canonical import Json
 from layers.digest import Digest
 from layers.errors import BuildError, UsageError
@@ -29,9 +29,17 @@ class Asked:
     groups: frozenset[str] = frozenset()
 
 
-def asked(app: App, file: str, *, extras: Iterable[object] = (), groups: Iterable[object] = ()) -> Asked:
-    """Return the extras and groups that are set, normalised; UsageError IB314 for one that `file` does not have."""
-    return Asked(_known(app, "extras", file, extras), _known(app, "groups", file, groups))
+def asked(
+    app: App, file: str, *, extras: Iterable[object] = (), groups: Iterable[object] = (), variable: str = ""
+) -> Asked:
+    """Return the extras and groups that are set, normalised; UsageError IB314 for one that `file` does not have.
+
+    `variable` is Paketo's for groups.
+    """
+    return Asked(
+        _known(app.setting("extras"), "extra", file, extras),
+        _known(app.setting("groups", *([variable] if variable else [])), "group", file, groups),
+    )
 
 
 def normalised(name: object) -> str:
@@ -263,15 +271,17 @@ def stale(file: str, reason: str, command: str) -> BuildError:
     return BuildError(f"{file} is out of date: {reason}", hint=f"run `{command}` and commit the result", code="IB313")
 
 
-def _known(app: App, key: str, file: str, known: Iterable[object]) -> frozenset[str]:
-    setting = app.setting(key)
+def _known(setting: Setting | None, kind: str, file: str, known: Iterable[object]) -> frozenset[str]:
+    if setting is None:
+        return frozenset()
     names = {normalised(name): str(name) for name in known}
-    for name in setting.value.split() if setting else ():
+    wanted = setting.value.replace(",", " ").split()
+    for name in wanted:
         if normalised(name) not in names:
             raise UsageError(
-                f"{file} has no {key.removesuffix('s')} {name}",
-                details=(f"`{key}` comes from {setting.origin}",) if setting else (),
-                hint=f"choose among {', '.join(sorted(names))}" if names else f"remove `{key}`: there are none",
+                f"{file} has no {kind} {name}",
+                details=(f"`{kind}s` comes from {setting.origin}",),
+                hint=f"choose among {', '.join(sorted(names))}" if names else f"remove `{kind}s`: there are none",
                 code="IB314",
             )
-    return frozenset(map(normalised, setting.value.split() if setting else ()))
+    return frozenset(map(normalised, wanted))

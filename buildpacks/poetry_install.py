@@ -14,6 +14,7 @@ from buildpacks.poetry_graph import Graph
 _FILE = poetry_graph.FILE
 _VERSION = "2.1"
 _MAIN = "main"
+_ONLY = "BP_POETRY_INSTALL_ONLY"
 # What of pyproject.toml Poetry hashes (poetry.packages.locker).
 _OF_PROJECT = ("requires-python", "dependencies", "optional-dependencies")
 _BEFORE_GROUPS = re.compile(r"#[^\n]*Poetry 2\.[0-2]\.")
@@ -42,10 +43,17 @@ def pin(context: PinContext) -> Pins:
     packages = locks.tables(lock.get("package", []), _FILE)
     extras = value_at(lock, "extras")
     asked = locks.asked(
-        app, _FILE, extras=extras if isinstance(extras, dict) else (), groups={_MAIN, *_groups(document, packages)}
+        app,
+        _FILE,
+        extras=extras if isinstance(extras, dict) else (),
+        groups={_MAIN, *_groups(document, packages)},
+        variable=_ONLY,
     )
+    # Paketo's variable names all groups there shall be, ours those beside the main one.
+    only = app.setting("groups") is None and app.setting(_ONLY) is not None
+    wanted = Asked(asked.extras, asked.groups if only else asked.groups | {_MAIN})
     choose = _marked if version == _VERSION else _followed
-    chosen = choose(context, lock, Asked(asked.extras, asked.groups | {_MAIN}))
+    chosen = choose(context, lock, wanted)
     listed = [locks.package(package, _FILE) for package in chosen]
     pins = locks.pins(context, listed, file=_FILE, indexes=dict(_indexes(document, chosen)))
     return locks.with_project(context, document, pins)

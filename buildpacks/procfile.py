@@ -60,8 +60,13 @@ def _process(app: App, type_: str, line: Setting, *, default: bool) -> Process:
 
 
 def _command_lines(app: App) -> Mapping[str, Setting]:
-    """Return the command line of each process; the configuration has the last word."""
-    return {**(_parse(app.text(_FILE)) if app.has(_FILE) else {}), **app.processes}
+    """Return the command line of each process; the configuration has the last word, Paketo's variable the first."""
+    variable = app.setting("BP_PROCFILE_DEFAULT_PROCESS")
+    return {
+        **({"web": variable} if variable else {}),
+        **(_parse(app.text(_FILE)) if app.has(_FILE) else {}),
+        **app.processes,
+    }
 
 
 def _parse(text: str) -> Mapping[str, Setting]:

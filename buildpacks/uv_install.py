@@ -43,7 +43,7 @@ def pin(context: PinContext) -> Pins:
     if lock.get("version") != _VERSION:
         raise locks.malformed(_FILE, f"its format is {lock.get('version')}, and imagebuilder knows {_VERSION}")
     known = project.read(document)
-    asked = locks.asked(app, project.FILE, extras=known.extras, groups=known.groups)
+    asked = locks.asked(app, project.FILE, extras=known.extras, groups=known.groups, variable="BP_UV_INSTALL_GROUPS")
     members = dict(_members(app, lock))
     _check_fresh(context, lock, members)
     files = {_FILE: app.text(_FILE), project.FILE: app.text(project.FILE)} | {path: app.text(path) for path in members}

@@ -36,7 +36,8 @@ _NAMES = {
 }
 _OF_BUILDPACKS = (
     "python", "python-build", "requirements", "manager", "extras", "groups", "entry", "process",
-    "project-version", "BP_PIP_DEST_PATH", "BP_PIP_FIND_LINKS"
+    "project-version", "BP_PIP_DEST_PATH", "BP_PIP_FIND_LINKS", "BP_POETRY_INSTALL_ONLY", "BP_PROCFILE_DEFAULT_PROCESS",
+    "BP_UV_INSTALL_GROUPS",
 )  # fmt: skip
 _DEFAULTS = {
     "platform": "linux/amd64",  # not the host's: the same command makes the same image everywhere

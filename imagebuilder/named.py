@@ -56,9 +56,12 @@ def _of_pipenv(app: App, environment: Mapping[str, str]) -> Iterator[Declared]:
     """Yield the sources of a Pipfile, or of its lock alone. All comes from the first that names no other."""
     pipfile, lock = _PIPFILES
     listed = app.toml(pipfile).get("source") if app.has(pipfile) else value_at(app.json(lock), "_meta", "sources")
+    mirror = environment.get("PIPENV_PYPI_MIRROR", "")
     for position, (name, url, _) in enumerate(_tables(listed)):
-        first: Literal["default", "fallback"] = "fallback" if name == "pypi" else "default"
-        yield Declared(name, expanded(url, environment), "named" if position else first, pipfile)
+        public = name == "pypi"
+        first: Literal["default", "fallback"] = "fallback" if public and not mirror else "default"
+        address = mirror if public and mirror else expanded(url, environment)
+        yield Declared(name, address, "named" if position else first, pipfile)
 
 
 def _of_poetry(app: App, environment: Mapping[str, str]) -> Iterator[Declared]:

@@ -12,13 +12,19 @@ from buildpacks.api import Setting
 from imagebuilder.settings import Given
 from layers.errors import UsageError
 
-# Options by variable. Two have no option of their own and keep their name.
+# Options by variable. Those that only some buildpacks read have no option of their own and keep their name.
 _OPTIONS = {
     "BP_CPYTHON_VERSION": "python",
     "BP_PIP_DEST_PATH": "BP_PIP_DEST_PATH",
     "BP_PIP_FIND_LINKS": "BP_PIP_FIND_LINKS",
     "BP_PIP_REQUIREMENT": "requirements",
+    "BP_POETRY_INSTALL_ONLY": "BP_POETRY_INSTALL_ONLY",
+    "BP_POETRY_RUN_TARGET": "entry",
+    "BP_PROCFILE_DEFAULT_PROCESS": "BP_PROCFILE_DEFAULT_PROCESS",
+    "BP_UV_INSTALL_GROUPS": "BP_UV_INSTALL_GROUPS",
 }
+# What these ask for is so in any case: no warning.
+_ALWAYS_SO = ("BP_CPYTHON_RM_SETUPTOOLS", "BP_DIRECT_PROCESS", "BP_ENABLE_PACKAGE_MANAGERS")
 _LABEL = "org.opencontainers.image."
 _LABELS = (
     "AUTHORS", "CREATED", "DESCRIPTION", "DOCUMENTATION", "LICENSES", "REF_NAME", "REVISION", "SOURCE", "TITLE",
@@ -55,7 +61,7 @@ def read(variables: Mapping[str, str], env: Mapping[str, Setting], *, where: str
         elif name.removeprefix("BP_OCI_") in _LABELS:
             key = name.removeprefix("BP_OCI_").lower().replace("_", ".")
             labels[_LABEL + key] = Setting(variables[name], origin)
-        else:
+        elif name not in _ALWAYS_SO:
             without_effect.append(origin)
     return VariableSettings(values, labels, _env(variables, env, suffix), tuple(without_effect))
 

@@ -99,9 +99,12 @@ def test_every_default_is_described_as_it_is() -> None:
 
 
 def test_every_variable_of_paketo_is_described() -> None:
-    described = CONFIGURATION.replace(", _", ", BP_OCI_")
-    known = {*variables._OPTIONS, "BP_IMAGE_LABELS", *(f"BP_OCI_{label}" for label in variables._LABELS)}
-    assert known == set(re.findall(r"BP_[A-Z_]*[A-Z]", described))
+    described, _, without_effect = CONFIGURATION.partition("Of others that begin with `BP_`")
+    known = {*variables._OPTIONS, *variables._ALWAYS_SO, "BP_IMAGE_LABELS"}
+    known |= {f"BP_OCI_{label}" for label in variables._LABELS}
+    assert known == set(re.findall(r"BP_[A-Z_]*[A-Z]", described.replace(", _", ", BP_OCI_")))
+    others = set(re.findall(r"BP_[A-Z_]*[A-Z]", without_effect.partition("## ")[0]))
+    assert len(variables.read(dict.fromkeys(others, "1"), {}).without_effect) == len(others) > 0
 
 
 def test_every_variable_that_is_read_is_described() -> None:

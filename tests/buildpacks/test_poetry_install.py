@@ -73,6 +73,9 @@ def pinned(folder: Path, text: str, *, project: str = PROJECT, **settings: str) 
         ({"groups": "web"}, "flask gunicorn neither"),
         ({"extras": "pg"}, "either flask sqlalchemy"),
         ({"extras": "my"}, "either flask neither"),
+        ({"BP_POETRY_INSTALL_ONLY": "main,web"}, "flask gunicorn neither"),
+        ({"BP_POETRY_INSTALL_ONLY": "web"}, "gunicorn"),
+        ({"BP_POETRY_INSTALL_ONLY": "web", "groups": "ops"}, "both flask neither rich"),
         ({"extras": "my pg", "groups": "web ops"}, "both either flask gunicorn rich sqlalchemy"),
     ],
 )

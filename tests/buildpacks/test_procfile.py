@@ -85,3 +85,14 @@ def test_a_malformed_line_is_an_error_that_names_it(tmp_path: Path, text: str, w
         procfile.detect(apps.make(tmp_path, {"Procfile": text}))
     assert (caught.value.code, caught.value.exit_code) == ("IB304", 2)
     assert caught.value.message == f"cannot read Procfile: {what}"
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [({}, "python a.py"), ({"Procfile": "web: python b.py\n"}, "python b.py"), ({"Procfile": ""}, "python a.py")],
+)
+def test_paketo_s_variable_is_the_process_of_who_has_no_procfile(
+    tmp_path: Path, files: dict[str, str], expected: str
+) -> None:
+    app = apps.make(tmp_path, files, settings={"BP_PROCFILE_DEFAULT_PROCESS": "python a.py"})
+    assert procfile._command_lines(app)["web"].value == expected

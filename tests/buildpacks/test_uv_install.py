@@ -54,6 +54,10 @@ def names(folder: Path, **settings: str) -> list[str]:
     return [source.locator for source in found]
 
 
+def test_paketo_s_variable_names_groups_too(locked: Path, tmp_path: Path) -> None:
+    assert names(copy(locked, tmp_path), BP_UV_INSTALL_GROUPS="web") == sorted([*ALWAYS, "loop", "server"])
+
+
 def test_what_is_always_needed_is_pinned_for_the_image_without_a_network(locked: Path, tmp_path: Path) -> None:
     found = locking.pinned(uv_install.BUILDPACK, copy(locked, tmp_path), locking.resolver(tmp_path))
     assert [source.locator for source in found] == ALWAYS

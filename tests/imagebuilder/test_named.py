@@ -221,6 +221,8 @@ def test_of_a_pipfile_the_first_source_is_for_all_and_pypi_only_if_nobody_has_a_
     files = {"Pipfile": sources("source", PYPI) + "[packages]\n"}
     assert places(tmp_path, files)[0] == ["https://mirror/simple"]
     assert places(tmp_path, files, PIP_INDEX_URL="https://corp/simple")[0] == ["https://corp/simple"]
+    mirrors = {"PIPENV_PYPI_MIRROR": "https://near/simple", "PIP_INDEX_URL": "https://corp/simple"}
+    assert places(tmp_path, files, **mirrors)[0] == ["https://near/simple"]
 
 
 def test_of_poetry_s_sources_one_may_stand_for_the_public_index(tmp_path: Path) -> None:

@@ -61,3 +61,7 @@ def test_a_variable_that_does_nothing_here_is_named_and_an_empty_one_is_not_set(
     found = variables.read({"BP_LIVE_RELOAD_ENABLED": "true", "BP_PIP_VERSION": "", "PATH": "/bin"}, {}, where="f")
     assert found.without_effect == ("BP_LIVE_RELOAD_ENABLED (f)",)
     assert not found.values
+
+
+def test_what_is_always_so_needs_no_warning() -> None:
+    assert not variables.read({"BP_CPYTHON_RM_SETUPTOOLS": "true", "BP_DIRECT_PROCESS": "true"}, {}).without_effect
