@@ -63,7 +63,9 @@ def build(request: BuildRequest, progress: Progress) -> BuildOutcome:
 def detect(request: BuildRequest, progress: Progress) -> Plan:
     """Find the group of buildpacks that fits the application."""
     with progress.step("detect") as step:
-        plan = resolve(outside.order(request), request.app)
+        order = outside.order(request)
+        plan = resolve(order, request.app)
+        outside.check(order, plan)
         step.finish(", ".join(each.buildpack.id for each in plan.steps))
         return plan
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar, get_args, get_type_hints
 from buildpacks import order as groups
 from buildpacks.api import BuildContext, Buildpack, BuildPlan, BuildResult, Fail, Files, LayerSpec, Order, Pins, Setting
 from imagebuilder.request import BuildRequest
+from imagebuilder.resolve import Plan
 from imagebuilder.text import nearest
 from layers.canonical import Json
 from layers.digest import Digest
@@ -43,6 +44,25 @@ def order(request: BuildRequest) -> Order:
         found.append(_own(request, request.own_buildpack))
     _check_ids(found)
     return groups.order(found) if found else groups.ORDER
+
+
+def check(order: Order, plan: Plan) -> None:
+    """Raise UsageError IB940 if a buildpack from outside is left out although it fits the application.
+
+    The project asks for it. That one answers `Fail` is its decision; that its plan cannot be met, nobody has meant.
+    """
+    asked = {
+        element.buildpack.id: element.buildpack for group in order for element in group if element.buildpack.origin
+    }
+    for id_ in sorted(asked.keys() - {step.buildpack.id for step in plan.steps}):
+        reasons = [each for group in plan.groups for each in group.reasons if each.buildpack == id_ and each.unmet]
+        if reasons:
+            raise UsageError(
+                f"the buildpack {id_} ({asked[id_].origin}) cannot take part: {reasons[0].text}",
+                details=tuple(dict.fromkeys(each.text for each in reasons[1:3])),
+                hint="correct what its `detect` provides and requires; `imagebuilder plan` shows every group",
+                code="IB940",
+            )
 
 
 def _installed(names: Sequence[str]) -> Iterator[Buildpack]:

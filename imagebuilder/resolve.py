@@ -33,10 +33,11 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why a buildpack does not take part."""
+    """Why a buildpack does not take part; `unmet` if it would, but for what others provide and require."""
 
     buildpack: str
     text: str
+    unmet: bool = False
 
     def __str__(self) -> str:
         return f"{self.buildpack}: {self.text}"
@@ -159,12 +160,12 @@ def _misfit(trial: _Trial, candidate: _Candidate) -> tuple[Reason, ...]:
     plan = candidate.plan
     return (
         *(
-            Reason(candidate.buildpack.id, f"it requires {require.name}, which none before it provides")
+            Reason(candidate.buildpack.id, f"it requires {require.name}, which none before it provides", unmet=True)
             for require in plan.requires
             if require.name not in provided
         ),
         *(
-            Reason(candidate.buildpack.id, f"it provides {name}, which none after it requires")
+            Reason(candidate.buildpack.id, f"it provides {name}, which none after it requires", unmet=True)
             for name in plan.provides
             if name not in required
         ),

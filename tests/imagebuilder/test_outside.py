@@ -140,6 +140,46 @@ def test_a_buildpack_that_fails_is_named(here: Path, tmp_path: Path, answer: str
     assert error.message.startswith("the buildpack acme/x (acme-buildpacks 1.2) fails in detect: ")
 
 
+@pytest.mark.parametrize(
+    ("place", "plan", "message"),
+    [
+        ("addition", "BuildPlan((), (Require('oil'),))", "it requires oil, which none before it provides"),
+        ("addition", "BuildPlan(('wood',))", "it provides wood, which none after it requires"),
+        ("installer", "BuildPlan(('site-packages',), (Require('oil'),))", "it requires oil"),
+    ],
+)
+def test_a_plan_that_cannot_be_met_is_an_error(here: Path, tmp_path: Path, place: str, plan: str, message: str) -> None:
+    install(here, GOOD.replace("BuildPlan())", f"{plan}, place={place!r})"))
+    error = unmet(request(tmp_path, "release"))
+    assert (error.code, error.exit_code) == ("IB940", 2)
+    assert error.message.startswith(f"the buildpack acme/x (acme-buildpacks 1.2) cannot take part: {message}")
+
+
+def test_buildpacks_that_wait_for_each_other_are_an_error(here: Path, tmp_path: Path) -> None:
+    plan = "BuildPlan(('chicken',), (Require('egg'),))"
+    install(here, GOOD.replace("BuildPlan()", plan))
+    other = plan.replace("chicken", "x").replace("egg", "chicken").replace("x", "egg")
+    install(here, GOOD.replace("BuildPlan()", other).replace("acme/x", "other/x"), name="other",
+            points="other = other_buildpack:BUILDPACK")  # fmt: skip
+    assert unmet(request(tmp_path, "release", "other")).code == "IB940"
+    assert unmet(request(tmp_path, "other", "release")).code == "IB940"
+
+
+def test_a_buildpack_that_says_it_does_not_fit_is_no_error(here: Path, tmp_path: Path) -> None:
+    install(here, GOOD.replace("BuildPlan()", "Fail('no oil')"))
+    asked = request(tmp_path, "release")
+    order = outside.order(asked)
+    outside.check(order, resolve(order, asked.app))
+
+
+def unmet(request: BuildRequest) -> BuildError:
+    order = outside.order(request)
+    plan = resolve(order, request.app)
+    with pytest.raises(BuildError) as caught:
+        outside.check(order, plan)
+    return caught.value
+
+
 def test_an_error_in_a_buildpacks_own_words_is_left_as_it_is(here: Path, tmp_path: Path) -> None:
     code = "from layers.errors import UsageError\nfrom buildpacks.api import *\ndef detect(app):\n"
     code += (

@@ -1,5 +1,4 @@
 import itertools
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,7 @@ from hypothesis import strategies as st
 from buildpacks.api import App, Buildpack, BuildPlan, Element, Fail, Order, Require
 from imagebuilder.resolve import resolve
 from layers.errors import DetectionError
-from tests import apps
+from tests import apps, orders
 
 # Everything is ignored, so this application has no files.
 NOWHERE = App(Path("/"), ignored=lambda _path: True)
@@ -124,6 +123,83 @@ def test_the_groups_of_rfc_0001_resolve_as_it_says(files: str, expected: str) ->
     assert chosen(rfc_0001(set(files.split()))) == expected.split()
 
 
+def composite(present: set[str]) -> Order:
+    """Return the order of Paketo's composite buildpack of 2026, in an application that has these files.
+
+    `target` is a poetry script to run, which a variable names there.
+    """
+
+    def needs(files: str, answer: BuildPlan) -> BuildPlan | Fail:
+        return answer if present.intersection(files.split()) else Fail(f"no {files}")
+
+    start = plan(
+        "", "cpython site-packages", plan("", "cpython site-packages pipenv"), plan("", "conda-environment"),
+        plan("", "pixi-environment"), plan("", "cpython poetry poetry-venv"), plan("", "cpython"),
+    )  # fmt: skip
+    manager = "uv" if "uv.lock" in present else "pixi"
+    packs = {
+        "ca-certificates": plan(),
+        "watchexec": plan("watchexec"),
+        "cpython": plan("cpython"),
+        "pip": plan("pip", "cpython"),
+        "pip-install": needs("requirements.txt", plan("site-packages", "cpython pip")),
+        "pipenv": plan("pipenv", "pip cpython"),
+        "pipenv-install": needs("Pipfile", plan("site-packages", "cpython pipenv")),
+        "miniconda": plan("conda"),
+        "conda-env-update": needs("environment.yml package-list.txt", plan("conda-environment", "conda")),
+        "poetry": needs("pyproject.toml", plan("poetry", "pip cpython")),
+        "poetry-install": needs("pyproject.toml", plan("poetry-venv", "cpython poetry")),
+        "poetry-run": needs("target", plan("", "cpython poetry poetry-venv")),
+        "pm-install": needs("uv.lock pixi.lock", plan(manager)),
+        "pm-run": needs("uv.lock pixi.lock", plan(f"{manager}-environment", manager)),
+        "python-start": plan("", "uv-environment") if "uv.lock" in present else start,
+        "procfile": needs("Procfile", plan("procfile", "procfile")),
+    }
+    groups = (
+        "cpython pip pipenv pipenv-install python-start",
+        "cpython pip pip-install python-start",
+        "miniconda conda-env-update python-start",
+        "cpython pip poetry poetry-install poetry-run",
+        "cpython pip poetry poetry-install python-start",
+        "cpython pm-install pm-run poetry-run",
+        "cpython? pm-install pm-run python-start",
+        "cpython python-start",
+    )
+    return tuple(
+        tuple(
+            Element(buildpack(name.rstrip("?"), packs[name.rstrip("?")]), optional=name.endswith("?"))
+            for name in f"ca-certificates? watchexec? {ids} procfile?".split()
+        )
+        for ids in groups
+    )
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ("Pipfile requirements.txt pyproject.toml", "cpython pip pipenv pipenv-install python-start"),
+        ("requirements.txt pyproject.toml Procfile", "cpython pip pip-install python-start procfile"),
+        ("package-list.txt pyproject.toml", "miniconda conda-env-update python-start"),
+        ("pyproject.toml target", "cpython pip poetry poetry-install poetry-run"),
+        ("pyproject.toml", "cpython pip poetry poetry-install python-start"),
+        ("pyproject.toml uv.lock", "pm-install pm-run python-start"),
+        ("pixi.lock", "pm-install pm-run python-start"),
+        ("Procfile", "cpython python-start procfile"),
+    ],
+)
+def test_the_groups_of_todays_composite_resolve_as_the_specification_says(files: str, expected: str) -> None:
+    order = composite(set(files.split()))
+    assert chosen(order) == orders.brute_force(order, NOWHERE) == ["ca-certificates", *expected.split()]
+
+
+def test_they_do_so_for_any_files() -> None:
+    files = ("Pipfile", "requirements.txt", "environment.yml", "pyproject.toml", "target", "uv.lock", "pixi.lock")
+    for count in range(len(files) + 1):
+        for present in itertools.combinations(files, count):
+            order = composite(set(present))
+            assert chosen(order) == orders.lifecycle(order, NOWHERE), present
+
+
 def test_the_leftmost_alternatives_change_last() -> None:
     seen = plan("x1 y1", "", plan("x1 y2"), plan("x2 y1"), plan("x2 y2"))
     picky = plan("", "x2 y1", plan("", "x1 y2"))
@@ -216,56 +292,6 @@ def test_nothing_detected_lists_what_was_looked_for_once(tmp_path: Path) -> None
         resolve(order, apps.make(tmp_path, {"README": ""}))
 
 
-# What follows states the rules again, in the form in which the lifecycle keeps its books, to compare with.
-
-
-@dataclass
-class Book:
-    extra: list[int] = field(default_factory=list)
-    providers: list[int] = field(default_factory=list)
-    early: list[int] = field(default_factory=list)
-
-
-Trial = list[tuple[int, BuildPlan, bool]]
-
-
-def lifecycle_trial(trial: Trial) -> Trial | None:
-    while True:
-        books: dict[str, Book] = {}
-        for index, answer, _ in trial:
-            for name in answer.provides:
-                books.setdefault(name, Book()).extra.append(index)
-            for require in answer.requires:
-                book = books.setdefault(require.name, Book())
-                book.providers += book.extra
-                book.extra = []
-                if not book.providers:
-                    book.early.append(index)
-        wrong = {index for book in books.values() for index in (*book.early, *book.extra)}
-        if not wrong:
-            return trial or None
-        if any(not optional for index, _, optional in trial if index in wrong):
-            return None
-        removed = min(wrong)
-        trial = [item for item in trial if item[0] != removed]
-
-
-def lifecycle(order: Order) -> list[str]:
-    for elements in order:
-        answers = [element.buildpack.detect(NOWHERE) for element in elements]
-        if any(isinstance(a, Fail) and not e.optional for a, e in zip(answers, elements, strict=True)):
-            continue
-        offers = []
-        for index, (answer, element) in enumerate(zip(answers, elements, strict=True)):
-            if isinstance(answer, BuildPlan):
-                plans = [answer, *answer.alternatives]
-                offers.append([(index, p, element.optional and n == len(plans) - 1) for n, p in enumerate(plans)])
-        for trial in itertools.product(*offers):
-            if found := lifecycle_trial(list(trial)):
-                return [elements[index].buildpack.id for index, _, _ in found]
-    return []
-
-
 names = st.lists(st.sampled_from("xyz"), max_size=2, unique=True).map(" ".join)
 plans = st.builds(plan, names, names)
 answers = st.one_of(
@@ -274,37 +300,7 @@ answers = st.one_of(
     st.just(Fail("no")),
 )  # fmt: skip
 elements = st.tuples(answers, st.booleans())
-orders = st.lists(st.lists(elements, min_size=1, max_size=5), min_size=1, max_size=3)
-
-
-# And once more without any algorithm: of all subsets of a group, the largest in which everything is in order.
-
-
-def in_order(trial: Trial) -> bool:
-    return all(
-        all(any(r.name in p.provides for _, p, _ in trial[: place + 1]) for r in answer.requires)
-        and all(any(name == r.name for _, p, _ in trial[place:] for r in p.requires) for name in answer.provides)
-        for place, (_, answer, _) in enumerate(trial)
-    )
-
-
-def brute_force(order: Order) -> list[str]:
-    for elements in order:
-        answers = [element.buildpack.detect(NOWHERE) for element in elements]
-        if any(isinstance(a, Fail) and not e.optional for a, e in zip(answers, elements, strict=True)):
-            continue
-        offers = []
-        for index, (answer, element) in enumerate(zip(answers, elements, strict=True)):
-            if isinstance(answer, BuildPlan):
-                plans = [answer, *answer.alternatives]
-                offers.append([(index, p, element.optional and n == len(plans) - 1) for n, p in enumerate(plans)])
-        for trial in itertools.product(*offers):
-            needed = {item[0] for item in trial if not item[2]}
-            for size in range(len(trial), 0, -1):
-                for subset in itertools.combinations(trial, size):
-                    if needed <= {item[0] for item in subset} and in_order(list(subset)):
-                        return [elements[index].buildpack.id for index, _, _ in subset]
-    return []
+drawn_orders = st.lists(st.lists(elements, min_size=1, max_size=5), min_size=1, max_size=3)
 
 
 def ordered(drawn: list[list[tuple[BuildPlan | Fail, bool]]]) -> Order:
@@ -317,14 +313,14 @@ def ordered(drawn: list[list[tuple[BuildPlan | Fail, bool]]]) -> Order:
 
 
 @settings(max_examples=400, deadline=None)
-@given(orders)
+@given(drawn_orders)
 def test_any_order_resolves_as_the_lifecycle_does(drawn: list[list[tuple[BuildPlan | Fail, bool]]]) -> None:
     order = ordered(drawn)
-    assert chosen(order) == lifecycle(order) == brute_force(order)
+    assert chosen(order) == orders.lifecycle(order, NOWHERE) == orders.brute_force(order, NOWHERE)
 
 
 @settings(max_examples=200, deadline=None)
-@given(orders)
+@given(drawn_orders)
 def test_any_group_that_is_not_chosen_has_a_reason(drawn: list[list[tuple[BuildPlan | Fail, bool]]]) -> None:
     last = ((Element(buildpack("last", plan())),),)
     found = resolve((*ordered(drawn), *last), NOWHERE)
