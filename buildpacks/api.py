@@ -19,9 +19,10 @@ import tomli
 
 from buildpacks.pinned import Files as Files
 from buildpacks.pinned import Folder as Folder
+from buildpacks.pinned import PinnedConda as PinnedConda
 from buildpacks.pinned import PinnedWheel as PinnedWheel
 from buildpacks.pinned import Source as Source
-from buildpacks.services import Compiler, Installer, Resolver, WheelBuilder
+from buildpacks.services import Compiler, CondaSolver, Installer, Resolver, WheelBuilder
 from layers import tree
 from layers.canonical import Json
 from layers.descriptor import Platform
@@ -203,6 +204,12 @@ class Pins:
     interpreter: Interpreter | None = None
     wheels: tuple[PinnedWheel, ...] = ()
     os_packages: tuple[str, ...] = ()
+    conda: tuple[PinnedConda, ...] = ()
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of all packages that are installed for Python."""
+        return frozenset((*(each.name for each in self.wheels), *(each.name for each in self.conda)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +227,7 @@ class PinContext:
     interpreter: Interpreter | None
     resolver: Resolver
     previous: Pins = Pins()
+    conda: CondaSolver | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +261,8 @@ class BuildContext:
     """What `build` may use. `distributions` are the normalised names of all packages pinned by any buildpack.
 
     `builder` is None where nothing has to be built from source; `compiler` is there if the user wants bytecode,
-    `installer` if package managers are to install, and not we.
+    `installer` if package managers are to install, and not we. `scratch` is a folder that outlives the entries of the
+    layers, None where none are made.
     """
 
     app: App
@@ -265,6 +274,8 @@ class BuildContext:
     builder: WheelBuilder | None = None
     compiler: Compiler | None = None
     installer: Installer | None = None
+    scratch: Path | None = None
+    warn: Callable[[str], None] = lambda _text: None
 
 
 @dataclass(frozen=True, slots=True)

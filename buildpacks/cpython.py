@@ -44,7 +44,7 @@ _CONCEIVABLE = tuple(f"3.{minor}.{patch}" for minor in range(6, 30) for patch in
 _BUILDS = ("base", "standalone")
 _NEAR = 4
 
-_ENV = {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+ENV = {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def detect(app: App) -> BuildPlan:
@@ -79,7 +79,7 @@ def build(context: BuildContext) -> BuildResult:
     If there is to be bytecode, it is found at one place, and that of the standard library is there.
     """
     own = context.interpreter and context.interpreter.archive
-    env = {**_ENV, "PATH": f"/{standalone.PREFIX}/bin"} if own else _ENV
+    env = {**ENV, "PATH": f"/{standalone.PREFIX}/bin"} if own else ENV
     if context.compiler is None:
         return BuildResult(env=env)
     return BuildResult(

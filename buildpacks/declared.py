@@ -21,6 +21,7 @@ FILES = {
     "pdm": ("pdm.lock",),
     "pylock": ("pylock.toml",),
     "pip": ("requirements.txt",),
+    "conda": ("conda-lock.yml", "pixi.lock", "package-list.txt", "environment.yml"),
     "pyproject": ("pyproject.toml",),
 }
 _EXCLUSIVE = ("pipenv", "uv", "poetry", "pdm")
@@ -31,10 +32,10 @@ _MAKE = {
     "pdm": "run `pdm lock`",
     "pylock": "run `uv export -o pylock.toml` or `pip lock`",
     "pip": "write requirements.txt",
+    "conda": "write environment.yml",
     "pyproject": "write pyproject.toml",
 }
 _PYLOCK = re.compile(r"(?:.*/)?pylock(?:\.[^./]+)?\.toml")
-_NOT_INSTALLED_FROM = ("environment.yml", "package-list.txt")
 _NOT_TO_RUN = re.compile(r"(^|[^a-z])(dev|develop|development|tests?|testing|docs?|lint|ci)([^a-z]|$)", re.IGNORECASE)
 
 
@@ -66,7 +67,7 @@ def find(app: App) -> Place | None:
     places = [Place(manager, _first(app, manager)) for manager in _EXCLUSIVE if _has(app, manager)]
     if len(places) > 1:
         raise _two(places)
-    places += [Place(manager, _first(app, manager)) for manager in ("pylock", "pip") if _has(app, manager)]
+    places += [Place(manager, _first(app, manager)) for manager in ("pylock", "pip", "conda") if _has(app, manager)]
     places += _from_pyproject(app) if not places else ()
     if not places:
         _refuse(app)
@@ -117,8 +118,6 @@ def _refuse(app: App) -> None:
         for file in files:
             if not _NOT_TO_RUN.search(file):
                 raise _refused(file, f'write requirements = ["{file}"] into the configuration')
-    for file in filter(app.has, _NOT_INSTALLED_FROM):
-        raise _refused(file, "write them to requirements.txt")
 
 
 def _has(app: App, manager: str) -> bool:

@@ -118,7 +118,7 @@ class _Way:
         found = []
         by_installer = self.installer.install(files) if self.installer else {}
         for pin in wheels:
-            own = wheel_entries(_read(pin, _file(pin, files, self.builder)), self.scheme)
+            own = wheel_entries(read(pin, _file(pin, files, self.builder)), self.scheme)
             installed = by_installer.get(pin.name)
             found.append((f"{pin.name} {pin.version}", own if installed is None else like_wheel(installed, own)))
         return found
@@ -179,7 +179,7 @@ def _builder_of(builder: WheelBuilder | None) -> WheelBuilder:
     return builder
 
 
-def _read(pin: PinnedWheel, path: Path) -> Wheel:
+def read(pin: PinnedWheel, path: Path) -> Wheel:
     """Read a wheel and check that it is what its file name and its index said."""
     from packaging.version import InvalidVersion, Version  # only who makes a layer compares versions
 

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 
 from buildpacks import (
+    conda_env_update,
     cpython,
+    miniconda,
     pdm_install,
     pip,
     pip_install,
@@ -20,7 +22,7 @@ from buildpacks import (
 )
 from buildpacks.api import Buildpack, Element, Group, Order
 
-# What stands between the interpreter and what starts the application; the first that fits counts.
+# What stands before what starts the application; the first that fits counts.
 _INSTALLERS = (
     (pip.BUILDPACK, pipenv.BUILDPACK, pipenv_install.BUILDPACK),
     (uv.BUILDPACK, uv_install.BUILDPACK),
@@ -28,6 +30,7 @@ _INSTALLERS = (
     (pdm_install.BUILDPACK,),
     (pylock.BUILDPACK,),
     (pip.BUILDPACK, pip_install.BUILDPACK),
+    (miniconda.BUILDPACK, conda_env_update.BUILDPACK),
     (pip.BUILDPACK, pyproject.BUILDPACK),
     (),
 )
@@ -41,7 +44,9 @@ def order(outside: Sequence[Buildpack] = ()) -> Order:
 
 
 def _group(installers: Sequence[Buildpack], additions: Sequence[Buildpack]) -> Group:
-    required = (cpython.BUILDPACK, *installers, python_start.BUILDPACK)
+    # An environment of conda has its own Python.
+    python = () if miniconda.BUILDPACK in installers else (cpython.BUILDPACK,)
+    required = (*python, *installers, python_start.BUILDPACK)
     return (*map(Element, required), *(Element(each, optional=True) for each in (*additions, procfile.BUILDPACK)))
 
 

@@ -14,12 +14,13 @@ Files = Mapping[Digest, Path]
 class Source:
     """A file known by its hash, and how to find it: a wheel or a source distribution by project, anything by its URL.
 
-    A deb is found by its path in the pool, a standalone Python by that in the releases. Of kind `git` is the tree of a
-    commit as a tar that we write; its locator is `git+URL@COMMIT`, where `#subdirectory=PATH` names a part of the tree.
-    `index` is the name of the only index that may be asked for it, if the project names one.
+    A deb is found by its path in the pool, a standalone Python by that in the releases, a conda package by channel and
+    architecture. Of kind `git` is the tree of a commit as a tar that we write; its locator is `git+URL@COMMIT`, where
+    `#subdirectory=PATH` names a part of the tree. `index` is the name of the only index that may be asked for it, if
+    the project names one.
     """
 
-    kind: Literal["wheel", "sdist", "deb", "python", "git", "url"]
+    kind: Literal["wheel", "sdist", "deb", "python", "conda", "git", "url"]
     name: str
     digest: Digest
     size: int | None
@@ -79,3 +80,23 @@ class PinnedWheel:
         """The files it comes from, its own first if it is one."""
         own = () if isinstance(self.source, Folder) else (self.source,)
         return (*own, *(source for wheel in self.requires or () for source in wheel.sources))
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedConda:
+    """One package of a conda environment: a build of a version."""
+
+    name: str
+    version: str
+    build: str
+    source: Source
+
+    @property
+    def size(self) -> int:
+        """The size of its file, 0 if that is not known."""
+        return self.source.size or 0
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The file it comes from."""
+        return (self.source,)

@@ -9,6 +9,8 @@ from layers.entry import Entry
 
 if TYPE_CHECKING:  # those modules hand on what is defined here
     from buildpacks.api import App, Files, Interpreter, LayerSpec, PinnedWheel, Source, Target
+    from buildpacks.conda_files import Named
+    from buildpacks.pinned import PinnedConda
 
 
 class Resolver(Protocol):
@@ -44,6 +46,23 @@ class Resolver(Protocol):
         self, files: Mapping[str, str], *, extras: Sequence[str], groups: Sequence[str]
     ) -> Mapping[str, Json]:
         """Return what a uv.lock holds, without the project: `files` are the lock and every pyproject.toml by path."""
+
+
+class CondaSolver(Protocol):
+    """Knows what channels offer. Channels are given as they are written: by name, address or folder."""
+
+    def solve(
+        self,
+        specs: Sequence[str],
+        channels: Sequence[str],
+        *,
+        target: "Target",
+        previous: "tuple[PinnedConda, ...]",
+    ) -> "tuple[PinnedConda, ...]":
+        """Choose packages that meet all specs (conda's MatchSpec). Those of `previous` are kept where they fit."""
+
+    def find(self, packages: "Sequence[Named]") -> "tuple[PinnedConda, ...]":
+        """Return what channels say of packages that a lock names by file, and by MD5 at most."""
 
 
 class WheelBuilder(Protocol):

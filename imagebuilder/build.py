@@ -1,6 +1,6 @@
 """The build: from the request to the image in its place, one call for each thing that is done."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def build(request: BuildRequest, progress: Progress) -> BuildOutcome:
         plan = detect(request, progress)
         pins = pinned(request, plan, supplied, progress)
         inherited = supplied.images.inherited(pins.base)
-        results = run_buildpacks(request, plan, pins, supplied, unpacked=unpacked)
+        results = run_buildpacks(request, plan, pins, supplied, unpacked=unpacked, warn=progress.warn)
         run = run_configuration(request, plan, pins, results, inherited)
         specs = describe_layers(request, pins, results, run, unpacked=unpacked, progress=progress)
         snapshot = pins.base.snapshot if isinstance(pins.base, BasePins) else ""
@@ -127,7 +127,13 @@ def _warn_of_libraries(pins: PlatformLock, progress: Progress) -> None:
 
 
 def run_buildpacks(
-    request: BuildRequest, plan: Plan, pins: PlatformLock, supplied: Suppliers, *, unpacked: Path
+    request: BuildRequest,
+    plan: Plan,
+    pins: PlatformLock,
+    supplied: Suppliers,
+    *,
+    unpacked: Path,
+    warn: Callable[[str], None] = lambda _text: None,
 ) -> tuple[BuildResult, ...]:
     """Ask the base and each buildpack what they add. Nothing is fetched or written by that.
 
@@ -143,6 +149,8 @@ def run_buildpacks(
         builder=supplied.builder(pins.base, pins.interpreter) if pins.interpreter and pins.builds else None,
         compiler=supplied.compiler(pins.base, pins.interpreter, unpacked) if request.bytecode else None,
         installer=_installer(request, pins, supplied, unpacked) if request.native else None,
+        scratch=unpacked,
+        warn=warn,
     )
     return (
         base_image.addition(pins.base, pins.interpreter),

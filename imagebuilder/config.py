@@ -181,6 +181,7 @@ def _request(source: Path, values: Values, tables: Tables, *, project: FileSetti
         metadata_file=_path(values, "metadata-file"),
         workers=_workers(values),
         python_mirror=values.text("python-mirror"),
+        conda_channel_alias=values.text("conda-channel-alias"),
         debian_mirror=values.text("debian-mirror"),
         debian_snapshot=values.text("debian-snapshot"),
         debian_keyring=_keyring(values, source, project),

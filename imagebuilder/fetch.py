@@ -28,7 +28,7 @@ Progress = Callable[[Source, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Downloader:
-    """How files are asked for. `locate` gives the addresses to try for a source of kind `deb` or `python`.
+    """How files are asked for. `locate` gives the addresses of what is in no index: `deb`, `python`, `conda`, `git`.
 
     `bound` names by project the index that it comes from, and from nowhere else.
     """
@@ -132,7 +132,7 @@ class Downloader:
         match source.kind:
             case "url":
                 yield expand(source.locator, self.environment)
-            case "deb" | "python" | "git":
+            case "deb" | "python" | "conda" | "git":
                 yield from self.locate(source)
             case "wheel" | "sdist":
                 for place, is_index in self._places(source.index):
@@ -155,11 +155,11 @@ class Downloader:
             yield Place(uv_program.default_index(), "uv's default"), True
 
     def _nowhere(self, source: Source) -> BuildError:
-        asked = "no mirror" if source.kind in ("deb", "python") else "no index"
+        asked = {"deb": "no mirror", "python": "no mirror", "conda": "no channel"}.get(source.kind, "no index")
         places = ", ".join(dict.fromkeys(str(place) for place, _ in self._places(source.index)))
         return BuildError(
             f"{source.name} is on {asked} that was asked",
-            details=() if source.kind == "deb" else (f"asked {places}",),
+            details=() if source.kind in ("deb", "conda") else (f"asked {places}",),
             hint="configure a place that has it, or pin again with `imagebuilder lock --upgrade`",
             code="IB703",
         )

@@ -8,11 +8,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import tomli
 
 from buildpacks.api import Folder, Interpreter, PinnedWheel, Pins, Require, Source
+from imagebuilder import locked_packages as packages
 from imagebuilder import smallfile, tables
 from imagebuilder.base import locked
 from imagebuilder.base.pins import Base
@@ -71,8 +71,8 @@ class PlatformLock:
 
     @property
     def distributions(self) -> frozenset[str]:
-        """The normalised names of all Python packages."""
-        return frozenset(wheel.name for wheel in self.wheels)
+        """The normalised names of all Python packages, and those of everything in a conda environment."""
+        return frozenset(name for step in self.steps.values() for name in step.pins.names)
 
     @property
     def builds(self) -> bool:
@@ -83,9 +83,11 @@ class PlatformLock:
     def inputs(self) -> Digest:
         """Hash what is pinned, not when or from what: the same for any two locks that give the same image."""
         versions = {name: step.version for name, step in self.steps.items() if step.version}
+        conda = [package.source.digest.value for step in self.steps.values() for package in step.pins.conda]
         return canonical.digest(
             {
                 **({"buildpacks": versions} if versions else {}),
+                **({"conda": conda} if conda else {}),
                 "base": self.base.identity,
                 "interpreter": _identity(self.interpreter),
                 "wheels": {
@@ -174,7 +176,7 @@ def _platform_table(lock: PlatformLock) -> dict[str, Json]:
     if lock.libraries:
         table["libraries"] = [_library_table(each) for each in lock.libraries]
     if lock.tools:
-        table["tools"] = [_wheel_table(wheel) for wheel in lock.tools]
+        table["tools"] = [packages.wheel_table(wheel) for wheel in lock.tools]
     return table
 
 
@@ -209,7 +211,9 @@ def _step_table(step: LockedStep) -> dict[str, Json]:
     if interpreter := step.pins.interpreter:
         table["interpreter"] = _interpreter_table(interpreter)
     if step.pins.wheels:
-        table["packages"] = [_wheel_table(wheel) for wheel in step.pins.wheels]
+        table["packages"] = [packages.wheel_table(wheel) for wheel in step.pins.wheels]
+    if step.pins.conda:
+        table["conda"] = [packages.conda_table(package) for package in step.pins.conda]
     return table
 
 
@@ -239,28 +243,6 @@ def _require_table(require: Require) -> dict[str, Json]:
     }
 
 
-def _wheel_table(wheel: PinnedWheel) -> dict[str, Json]:
-    table: dict[str, Json] = {"name": wheel.name, **({"version": wheel.version} if wheel.version else {})}
-    if isinstance(wheel.source, Folder):
-        table["directory"] = {"path": wheel.source.path}
-    elif wheel.built:
-        table["sdist"] = _file_table(wheel.source)
-    else:
-        return {**table, "wheels": [_file_table(wheel.source)]}
-    return {**table, "build-requires": [_wheel_table(each) for each in wheel.requires or ()]}
-
-
-def _file_table(source: Source) -> dict[str, Json]:
-    file: dict[str, Json] = {"name": source.name, "hashes": {"sha256": source.digest.hex}}
-    if source.size is not None:
-        file["size"] = source.size
-    if source.kind == "url":
-        file["url"] = source.locator
-    if source.index:
-        file["index"] = source.index
-    return file
-
-
 def _platform(value: object) -> PlatformLock:
     platform = tables.table(value)
     base = platform.table("base")
@@ -274,14 +256,19 @@ def _platform(value: object) -> PlatformLock:
             Library(each.text("name"), each.texts("needed-by"), each.texts("packages"))
             for each in platform.tables("libraries")
         ),
-        tuple(map(_published, platform.tables("tools"))),
+        tuple(map(packages.wheel, platform.tables("tools"))),
     )
 
 
 def _step(table: Table) -> LockedStep:
     interpreter = _interpreter(table.table("interpreter")) if "interpreter" in table.values else None
     return LockedStep(
-        Pins(interpreter, tuple(_wheel(wheel) for wheel in table.tables("packages")), table.texts("os-packages")),
+        Pins(
+            interpreter,
+            tuple(map(packages.wheel, table.tables("packages"))),
+            table.texts("os-packages"),
+            tuple(map(packages.conda, table.tables("conda"))),
+        ),
         tuple(_require(require) for require in table.tables("requires")),
         table.mapping("files"),
         table.mapping("settings"),
@@ -314,32 +301,4 @@ def _require(table: Table) -> Require:
         table.flag("launch"),
         table.text("version"),
         table.text("version-source"),
-    )
-
-
-def _wheel(table: Table) -> PinnedWheel:
-    name, version = table.text("name"), table.text("version", "")
-    requires = tuple(map(_published, table.tables("build-requires")))
-    if "directory" in table.values:
-        return PinnedWheel(name, version, Folder(table.table("directory").text("path")), requires)
-    if "sdist" in table.values:
-        return PinnedWheel(name, version, _source(table.table("sdist"), "sdist", name), requires)
-    return _published(table)
-
-
-def _published(table: Table) -> PinnedWheel:
-    name = table.text("name")
-    (file,) = table.tables("wheels")
-    return PinnedWheel(name, table.text("version"), _source(file, "wheel", name))
-
-
-def _source(file: Table, kind: Literal["wheel", "sdist"], name: str) -> Source:
-    url = file.text("url", "")
-    return Source(
-        kind="url" if url else kind,
-        name=file.text("name"),
-        digest=Digest("sha256:" + file.table("hashes").text("sha256")),
-        size=file.number("size") if "size" in file.values else None,
-        locator=url or name,
-        index=file.text("index", ""),
     )

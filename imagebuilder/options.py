@@ -57,7 +57,7 @@ class Option:
 PLATFORMS = ("linux/amd64", "linux/arm64")
 COMPRESSIONS = ("gzip", "zstd", "none")
 PROGRESS = ("auto", "tty", "plain", "jsonl", "none")
-MANAGERS = ("pip", "pipenv", "uv", "poetry", "pdm", "pylock", "pyproject")
+MANAGERS = ("pip", "pipenv", "uv", "poetry", "pdm", "pylock", "conda", "pyproject")
 ENGINES = ("direct", "native")
 BYTECODE = ("none", "unchecked-hash")
 PYTHON_BUILDS = ("auto", "base", "standalone")
@@ -123,6 +123,7 @@ OPTIONS = (
     Option("env", "environment of the image", file="table"),
     Option("labels", "labels of the image", file="table"),
     Option("python-mirror", "where standalone builds of Python come from", file="text", user=True),
+    Option("conda-channel-alias", "where conda channels are that are given by name", file="text", user=True),
     Option("debian-mirror", "where Debian packages come from", file="text", user=True),
     Option("debian-snapshot", "archive of packages that have left the mirror", file="text", user=True),
     Option("debian-keyring", "file with the keys that sign the mirror", file="text"),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
-from buildpacks.api import Interpreter, PinContext, PinnedWheel, Pins, Setting, Source, Target
+from buildpacks.api import Interpreter, PinContext, PinnedConda, PinnedWheel, Pins, Setting, Source, Target
 from imagebuilder import libraries, stale
 from imagebuilder.base import debian, image
 from imagebuilder.base.pins import Base, ImagePins
@@ -191,7 +191,7 @@ def _pin_steps(
             locked is not None
             and not stale.step_reason(step, locked, request.app, interpreter)
             and not upgrade.everything
-            and not any(wheel.name in upgrade.names for wheel in locked.pins.wheels)
+            and not locked.pins.names & upgrade.names
             and not (renew and locked.pins.interpreter)
         )
         if locked is None or not keep:
@@ -224,6 +224,7 @@ def _pin_step(
             interpreter=interpreter,
             resolver=SourceResolver(suppliers.resolver(), lambda python: suppliers.builder(offer.base(python), python)),
             previous=previous,
+            conda=suppliers.conda,
         )
     )
     return LockedStep(
@@ -238,19 +239,23 @@ def _pin_step(
 
 def _sized(pins: Pins, suppliers: Suppliers) -> Pins:
     """Find out the sizes that an index did not tell: which wheels get layers of their own depends on them."""
-    known = [wheel.source for wheel in pins.wheels if isinstance(wheel.source, Source)]
+    packages: tuple[PinnedWheel | PinnedConda, ...] = (*pins.wheels, *pins.conda)
+    known = [package.source for package in packages if isinstance(package.source, Source)]
     unknown = [source for source in known if source.size is None]
     if not unknown:
         return pins
     files = suppliers.fetch(unknown, "")
     sizes = {source.digest: files[source.digest].stat().st_size for source in unknown}
+
+    def sized(source: Source) -> Source:
+        return replace(source, size=sizes.get(source.digest, source.size))
+
     wheels = (
-        replace(wheel, source=replace(wheel.source, size=sizes.get(wheel.source.digest, wheel.source.size)))
-        if isinstance(wheel.source, Source)
-        else wheel
+        replace(wheel, source=sized(wheel.source)) if isinstance(wheel.source, Source) else wheel
         for wheel in pins.wheels
     )
-    return replace(pins, wheels=tuple(wheels))
+    conda = (replace(package, source=sized(package.source)) for package in pins.conda)
+    return replace(pins, wheels=tuple(wheels), conda=tuple(conda))
 
 
 class _Recorded(Mapping[str, Setting]):
@@ -283,8 +288,9 @@ def _interpreter(steps: Mapping[str, LockedStep]) -> Interpreter | None:
 def _previous(locked: LockedStep | None, upgrade: Upgrade) -> Pins:
     if locked is None or upgrade.everything:
         return Pins()
-    kept = tuple(wheel for wheel in locked.pins.wheels if wheel.name not in upgrade.names)
-    return replace(locked.pins, wheels=kept)
+    wheels = tuple(wheel for wheel in locked.pins.wheels if wheel.name not in upgrade.names)
+    conda = tuple(package for package in locked.pins.conda if package.name not in upgrade.names)
+    return replace(locked.pins, wheels=wheels, conda=conda)
 
 
 def _check_names(names: frozenset[str], lock: PlatformLock | None) -> None:

@@ -69,6 +69,7 @@ class BuildRequest:
     metadata_file: Path | None = None
     workers: int = 2
     python_mirror: str = ""
+    conda_channel_alias: str = ""
     debian_mirror: str = ""
     debian_snapshot: str = ""
     debian_keyring: Path | None = None

@@ -17,6 +17,7 @@ from imagebuilder.base.image import BaseImages
 from imagebuilder.base.mirrors import Mirrors
 from imagebuilder.base.pins import Base, BasePins
 from imagebuilder.cache import Cache
+from imagebuilder.conda import Channels, RattlerSolver
 from imagebuilder.progress import Progress
 from imagebuilder.python_builds import PythonBuilds
 from imagebuilder.request import BuildRequest
@@ -41,6 +42,7 @@ class Suppliers:
     `pythons` are the standalone builds of CPython. `fetch` is given the moment at which the snapshot archive has the
     debs among the files. `packages_with` says which packages of the suite have libraries. `scratch` is where a folder
     for what is unpacked can be made. `builder` builds wheels from source for a base and an interpreter in it;
+    `conda` chooses among the packages of conda channels.
     `compiler` compiles modules for them, below a folder that it is given.
     """
 
@@ -53,6 +55,7 @@ class Suppliers:
     scratch: Path
     builder: Callable[[Base, Interpreter], "SourceBuilder"]
     compiler: Callable[[Base, Interpreter | None, Path], Compiler]
+    conda: RattlerSolver
 
 
 def suppliers(request: BuildRequest, cache: Cache, progress: Progress) -> Suppliers:
@@ -63,24 +66,19 @@ def suppliers(request: BuildRequest, cache: Cache, progress: Progress) -> Suppli
     if request.debian_expired:
         mirrors = replace(mirrors, check_age=False)
     downloader = functools.cache(functools.partial(_downloader, request))
-    pythons = python_builds.find(
-        request.python_mirror, request.environment, lambda url, limit: downloader().get(url, limit)
-    )
 
-    @functools.cache
-    def index() -> "PackageIndex":
-        from imagebuilder.base.index import load_index
+    def get(url: str, limit: int) -> bytes:
+        return downloader().get(url, limit)
 
-        suite = request.base.removeprefix("debian:")
-        with progress.step("index") as step:
-            found = load_index(suite, request.platform.architecture, mirrors=mirrors, download=downloader().get)
-            step.finish(f"debian {suite} as of {found.snapshot}")
-            return found
+    pythons = python_builds.find(request.python_mirror, request.environment, get)
+    channels = Channels(request.app, request.conda_channel_alias, request.environment)
 
     def fetch(sources: Sequence[Source], snapshot: str) -> Files:
         def locate(source: Source) -> tuple[str, ...]:
             if source.kind == "python":
                 return pythons.candidates(source)
+            if source.kind == "conda":
+                return channels.candidates(source, request.platform)
             return debian_mirrors.candidates(source, mirrors=mirrors, snapshot=snapshot)
 
         finder = replace(downloader(), locate=locate)
@@ -94,7 +92,7 @@ def suppliers(request: BuildRequest, cache: Cache, progress: Progress) -> Suppli
 
     images = BaseImages(cache, remote.settings_of(request, progress), progress, offline=request.offline)
     return Suppliers(
-        index,
+        functools.cache(functools.partial(_index, request, mirrors, get, progress)),
         images,
         pythons,
         functools.cache(lambda: _resolver(downloader(), cache)),
@@ -103,6 +101,7 @@ def suppliers(request: BuildRequest, cache: Cache, progress: Progress) -> Suppli
         cache.root / "scratch",
         _builder(request, cache, progress, fetch),
         _compiler(cache, fetch),
+        RattlerSolver(channels, get, cache.root / "scratch"),
     )
 
 
@@ -116,6 +115,18 @@ def _downloader(request: BuildRequest) -> "Downloader":
         offline=request.offline,
         environment=request.environment,
     )
+
+
+def _index(
+    request: BuildRequest, mirrors: Mirrors, download: Callable[[str, int], bytes], progress: Progress
+) -> "PackageIndex":
+    from imagebuilder.base.index import load_index
+
+    suite = request.base.removeprefix("debian:")
+    with progress.step("index") as step:
+        found = load_index(suite, request.platform.architecture, mirrors=mirrors, download=download)
+        step.finish(f"debian {suite} as of {found.snapshot}")
+        return found
 
 
 def _resolver(downloader: "Downloader", cache: Cache) -> "UvResolver":

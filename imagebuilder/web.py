@@ -4,6 +4,7 @@ Credentials go to the origin they were given for and to no other; an address wit
 Answers are errors of ours, so that nothing above knows of HTTP: 401 and 403 are refusals, what may pass is transient.
 """
 
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError
@@ -24,6 +25,7 @@ _RETRIES = 3
 _LONGEST_WAIT_S = 30.0
 _REDIRECTS = 5
 _MAY_PASS = frozenset({408, 425, 429, 500, 502, 503, 504})
+_TOKEN = re.compile(r"/t/[^/]+/")
 Credentials = tuple[str, str]
 
 
@@ -292,4 +294,9 @@ def _too_large(url: str, limit: int) -> IntegrityError:
 
 
 def _shown(url: str) -> str:
-    return urlsplit(url)._replace(netloc=host(url), query="", fragment="").geturl() if "://" in url else url
+    """Leave out credentials: of servers of conda packages also those that stand in the path."""
+    if "://" not in url:
+        return url
+    parts = urlsplit(url)
+    path = _TOKEN.sub("/t/…/", parts.path)
+    return parts._replace(netloc=host(url), path=path, query="", fragment="").geturl()

@@ -10,6 +10,7 @@ from concurrent.futures import CancelledError
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from buildpacks import conda_layers
 from buildpacks.api import BuildResult, Interpreter, LayerSpec
 from imagebuilder import documents, reference, together
 from imagebuilder.base import manifests, probe, system
@@ -72,7 +73,9 @@ def addition(base: Base, interpreter: Interpreter | None) -> BuildResult:
     """
     if interpreter and interpreter.archive:
         return BuildResult(env={} if isinstance(base, ImagePins) else {"SSL_CERT_FILE": f"/{system.BUNDLE}"})
-    if not isinstance(base, ImagePins) or interpreter is None or base.found.python == interpreter.executable:
+    if not isinstance(base, ImagePins) or interpreter is None or conda_layers.has(interpreter):
+        return BuildResult()
+    if base.found.python == interpreter.executable:
         return BuildResult()
     link = entry.symlink(f"{_LINK}/python", interpreter.executable)
     layer = LayerSpec("python", {"link": link.path, "target": link.target}, lambda _files: [link])

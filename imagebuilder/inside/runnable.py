@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from buildpacks import conda_layers
 from buildpacks.api import Files, Interpreter, Source
 from imagebuilder.base.pins import Base, BasePins
 from imagebuilder.buildroot import build_root, here, root_key
@@ -62,7 +63,7 @@ def runnable(base: Base, interpreter: Interpreter | None, *, what: str) -> Runna
             hint="build on such a machine: the image's own Python has to run",
             code="IB930",
         )
-    if interpreter is None:
+    if interpreter is None or conda_layers.has(interpreter):
         raise UsageError(
             f"cannot {what}: the Python of the image is one of its packages",
             hint="this is there for environments of wheels only",

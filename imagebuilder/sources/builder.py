@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import imagebuilder
-from buildpacks import environment, selection
+from buildpacks import conda_layers, environment, selection
 from buildpacks.api import App, Files, Folder, Interpreter, PinnedWheel, Source, Target
 from imagebuilder.base.pins import Base, BasePins
 from imagebuilder.buildroot import build_root, here, root_key
@@ -190,6 +190,8 @@ class SourceBuilder:
             return build_root(packages, self.cache, self.fetch, self.interpreter)
 
     def _packages(self, wheel: PinnedWheel) -> BasePins:
+        if conda_layers.has(self.interpreter):
+            raise conda_layers.not_built(str(wheel))
         if not isinstance(self.base, BasePins):
             raise UsageError(
                 f"cannot build {wheel} from source: the base {self.base.name} is an image",

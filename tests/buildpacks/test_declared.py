@@ -13,7 +13,6 @@ from tests import apps
 @pytest.mark.parametrize(
     ("file", "text", "place"),
     [
-        ("environment.yml", "", "environment.yml"),
         ("requirements/prod.txt", "flask\n", "requirements/prod.txt"),
         ("requirements-web.txt", "flask\n", "requirements-web.txt"),
     ],
