@@ -5,6 +5,17 @@ from collections.abc import Iterator, Mapping
 from buildpacks import declared, environment, locks, project
 from buildpacks.api import App, Buildpack, BuildPlan, Fail, PinContext, Pins, Require, value_at
 
+# Settings by which uv would choose other versions than without them.
+_OF_UV = (
+    "constraint-dependencies",
+    "exclude-dependencies",
+    "exclude-newer",
+    "exclude-newer-package",
+    "override-dependencies",
+    "prerelease",
+    "resolution",
+)
+
 
 def detect(app: App) -> BuildPlan | Fail:
     """Fit if the packages come from [project] of pyproject.toml."""
@@ -16,9 +27,12 @@ def detect(app: App) -> BuildPlan | Fail:
 def pin(context: PinContext) -> Pins:
     """Resolve the project's dependencies with the extras and groups that are asked for.
 
-    Raises UsageError IB311 if [tool.uv.sources] says that one is no release, which only uv's lock can tell.
+    Raises UsageError IB311 for a table of uv that decides versions, or says that one is no release: only uv's lock can
+    tell what comes of it.
     """
     document = context.app.toml(project.FILE)
+    if decides := next((key for key in _OF_UV if value_at(document, "tool", "uv", key)), ""):
+        raise declared.missing("uv", f"[tool.uv] {decides} of pyproject.toml")
     indexes = dict(_indexes(context, document))
     known = project.read(document)
     asked = locks.asked(context.app, project.FILE, extras=known.extras, groups=known.groups)

@@ -9,7 +9,7 @@ from posixpath import join, normpath
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from buildpacks import declared, environment, locks, project
+from buildpacks import declared, environment, locks, project, uv_settings
 from buildpacks.api import App, Buildpack, BuildPlan, Fail, PinContext, Pins, Require, value_at
 from buildpacks.locks import normalised
 from layers.canonical import Json
@@ -17,9 +17,15 @@ from layers.canonical import Json
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
 
-_FILE = "uv.lock"
+_FILE = uv_settings.FILE
 _VERSION = 1
 _LOCAL = ("editable", "virtual", "directory")
+# Requirements of all projects: their names in the lock, and in pyproject.toml.
+_CONDITIONS = {
+    "constraints": "constraint-dependencies",
+    "overrides": "override-dependencies",
+    "build-constraints": "build-constraint-dependencies",
+}
 _OTHER_SOURCES = ("git", "url", "path", *_LOCAL)
 
 # Name, extras and versions of a requirement.
@@ -95,10 +101,11 @@ def _check_fresh(context: PinContext, lock: Mapping[str, object], members: Mappi
         document = context.app.toml(path)
         if judge.locked(package) != judge.written(document, path):
             raise locks.stale(_FILE, f"the dependencies in {path} have changed", "uv lock")
+    uv_settings.check(context.app, lock, {path: context.app.toml(path) for path in (project.FILE, *members)})
     settings = value_at(context.app.toml(project.FILE), "tool", "uv")
-    for key, name in (("constraints", "constraint-dependencies"), ("overrides", "override-dependencies")):
+    for key, name in _CONDITIONS.items():
         written = value_at(settings, name)
-        texts = tuple(map(str, written)) if isinstance(written, list) else ()
+        texts = project.checked(written if isinstance(written, list) else (), project.FILE)
         if judge.entries(value_at(lock, "manifest", key)) != judge.requirements(texts, frozenset()):
             raise locks.stale(_FILE, f"[tool.uv] {name} has changed", "uv lock")
 

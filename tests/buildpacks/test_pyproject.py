@@ -55,6 +55,7 @@ def test_the_form_of_every_requirement_file_is_kept(tmp_path: Path) -> None:
     [
         ('[project]\ndynamic = ["dependencies"]\n', {}, "IB316", "dependencies"),
         (PROJECT + "[tool.uv.sources]\ntill = { path = '.' }\n", {}, "IB311", "[tool.uv.sources]"),
+        (PROJECT + "[tool.uv]\nconstraint-dependencies = ['till<1.1']\n", {}, "IB311", "constraint-dependencies"),
         ('[project]\ndependencies = ["x @ git+https://x/y"]\n', {}, "IB315", "x is a folder"),
         ('[project]\ndependencies = ["x @ file:///tmp/x"]\n', {}, "IB315", "x is a folder"),
         (PROJECT, {"groups": "wbe"}, "IB314", "no group wbe"),
