@@ -112,6 +112,7 @@ def _renew(
     name = str(request.platform)
     with progress.step("pin") as step:
         pins = pin.pin(plan, request, locks.get(name), suppliers=supplied, upgrade=upgrade)
+        supplied.forget()
         changed = lockfile.write(request.source, {**locks, name: pins})
         step.finish(
             f"{len(pins.distributions)} Python packages, {len(pins.base.packages)} OS packages; "

@@ -42,11 +42,12 @@ class Suppliers:
     `pythons` are the standalone builds of CPython. `fetch` is given the moment at which the snapshot archive has the
     debs among the files. `packages_with` says which packages of the suite have libraries. `scratch` is where a folder
     for what is unpacked can be made. `builder` builds wheels from source for a base and an interpreter in it;
-    `conda` chooses among the packages of conda channels.
-    `compiler` compiles modules for them, below a folder that it is given.
+    `conda` chooses among the packages of conda channels. `compiler` compiles modules for them, below a folder that it is
+    given. `forget` lets go of the index, which takes 60 MB, when everything is pinned.
     """
 
     index: Callable[[], "PackageIndex"]
+    forget: Callable[[], None]
     images: BaseImages
     pythons: PythonBuilds
     resolver: Callable[[], "UvResolver"]
@@ -90,9 +91,11 @@ def suppliers(request: BuildRequest, cache: Cache, progress: Progress) -> Suppli
             step.finish(f"{len(missing)} files, {step.done / 1e6:.1f} MB")
             return files
 
+    index = functools.cache(functools.partial(_index, request, mirrors, get, progress))
     images = BaseImages(cache, remote.settings_of(request, progress), progress, offline=request.offline)
     return Suppliers(
-        functools.cache(functools.partial(_index, request, mirrors, get, progress)),
+        index,
+        index.cache_clear,
         images,
         pythons,
         functools.cache(lambda: _resolver(downloader(), cache)),
