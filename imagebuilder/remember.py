@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from imagebuilder import again, destinations, report
+from imagebuilder import again, destinations, reference, report
 from imagebuilder.config import Chosen, Configuration
 from imagebuilder.console import Console
 from imagebuilder.display import json_line
@@ -29,6 +29,7 @@ from layers.errors import StorageError
 _TICK_NS = 20_000_000
 _COARSE_NS = 2_000_000_000
 _ROUND_NS = 10_000_000
+_PROXIES = ("http_proxy", "all_proxy")
 # What is read of an application before it is known what it leaves out.
 _CONFIGURATION = (
     *("pyproject.toml", "imagebuilder.toml", "project.toml"),
@@ -67,21 +68,13 @@ def remember(
     if not all(is_settled(path, question) for path in inputs) or clock_was_set(question):
         return
     same = _again(outcome)
-    pushed: dict[str, Json] | None = None
-    if request.push:
-        pushed = {
-            "names": request.tags,
-            "digest": outcome.manifest_digest.value,
-            "insecure": sorted(request.insecure_registries),
-            "token_hosts": sorted(request.token_hosts),
-        }
     record: dict[str, Json] = {
         "surroundings": question.surroundings,
         "source": (source, os.path.realpath(source)),
         "files": files,
         "state": state,
         "used": [each.digest.hex for each in outcome.layers],
-        "pushed": pushed,
+        "pushed": _pushed(request, outcome) if request.push else None,
         "told": _told(same) if console.mode != "none" else (),
         "answer": json_line(same.to_json()) if console.json else same.reference,
     }
@@ -105,6 +98,24 @@ def _lasting(chosen: Chosen, configuration: Configuration, outcome: BuildOutcome
         or chosen.question is None
         or cache != os.path.normpath(chosen.question.cache)
     )
+
+
+def _pushed(request: BuildRequest, outcome: BuildOutcome) -> dict[str, Json]:
+    from imagebuilder.registry.addresses import is_loopback, origin  # few builds push
+
+    names = [reference.parse(tag) for tag in request.tags]
+    proxies = any(name.lower() in _PROXIES and value for name, value in request.environment.items())
+    plain = not proxies and all(
+        name.registry in request.insecure_registries or is_loopback(origin(f"http://{name.registry}")[1])
+        for name in names
+    )
+    return {
+        "names": request.tags,
+        "plain": [(name.registry, f"/v2/{name.repository}/manifests/{name.tag}") for name in names if plain],
+        "digest": outcome.manifest_digest.value,
+        "insecure": sorted(request.insecure_registries),
+        "token_hosts": sorted(request.token_hosts),
+    }
 
 
 def _inputs(source: str, looked: Looked) -> Iterator[str]:

@@ -241,19 +241,22 @@ def test_a_file_that_may_have_changed_since_it_was_read_is_not_trusted(tmp_path:
     assert remember.clock_was_set(asked)
 
 
-def test_a_push_asks_once_for_each_tag_and_sends_what_is_not_there(place: World, registry: Registry) -> None:
+@pytest.mark.parametrize("proxy", ["", "http://127.0.0.1:9"], ids=["", "by our client, as there is a proxy"])
+def test_a_push_asks_once_for_each_tag_and_sends_what_is_not_there(
+    place: World, registry: Registry, proxy: str
+) -> None:
     app = place.app(APP, "pushed")
     tags = [f"{registry.address}/shop:{tag}" for tag in ("1", "2")]
     words = (str(app), "--push", "-t", tags[0], "-t", tags[1])
-    build(place, *words)
-    first = build(place, *words)
+    build(place, *words, HTTP_PROXY=proxy)
+    first = build(place, *words, "--locked", HTTP_PROXY=proxy)
     before = len(registry.traffic.requests)
-    ran = run(place, "build", *words)
+    ran = run(place, "build", *words, "--locked", HTTP_PROXY=proxy)
     assert (ran.stdout, ran.stderr.splitlines()[1]) == (first, f"  push        {registry.address}/shop unchanged")
     asked = [(each.method, each.path) for each in registry.traffic.requests[before:] if each.path != "/v2/"]
     assert asked == [("HEAD", f"/v2/shop/manifests/{tag}") for tag in ("1", "2")]
     registry.repository("shop").tags["2"] = registry.put_image("shop", b"another", tag="3")
-    assert build(place, *words) == first
+    assert build(place, *words, "--locked", HTTP_PROXY=proxy) == first
     assert registry.repository("shop").tags["1"] == registry.repository("shop").tags["2"]
 
 
