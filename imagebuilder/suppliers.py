@@ -42,8 +42,8 @@ class Suppliers:
     `pythons` are the standalone builds of CPython. `fetch` is given the moment at which the snapshot archive has the
     debs among the files. `packages_with` says which packages of the suite have libraries. `scratch` is where a folder
     for what is unpacked can be made. `builder` builds wheels from source for a base and an interpreter in it;
-    `conda` chooses among the packages of conda channels. `compiler` compiles modules for them, below a folder that it is
-    given. `forget` lets go of the index, which takes 60 MB, when everything is pinned.
+    `conda` chooses among the packages of conda channels. `compiler` compiles modules for them, below a folder that it
+    is given. `forget` lets go of the index, which takes 60 MB, when everything is pinned.
     """
 
     index: Callable[[], "PackageIndex"]
