@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from buildpacks.api import Files, Source
 from imagebuilder import uv_program
 from imagebuilder.index import IndexSettings, Place, expand
-from imagebuilder.web import Web, credentials_of, host, local_path, origin
+from imagebuilder.web import Credentials, Web, credentials_of, host, local_path, origin
 from layers.blobs import BlobStore
 from layers.digest import Digest
 from layers.errors import BuildError, IntegrityError, RefusedError, StorageError, TransientError
@@ -84,7 +84,7 @@ class Downloader:
     def web(self) -> Web:
         """Open a session with the credentials and certificates of the settings."""
         places = (*self.index.indexes, *self.index.find_links, *self.index.named.values())
-        given = {origin(place.url): credentials_of(place.url) for place in reversed(places)}
+        given = {origin(place.url): self._credentials(place.url) for place in reversed(places)}
         return Web(
             {place: credentials for place, credentials in given.items() if credentials},
             certificate=self.index.certificate,
@@ -92,6 +92,14 @@ class Downloader:
             offline=self.offline,
             backoff_s=self.backoff_s,
         )
+
+    def _credentials(self, url: str) -> Credentials | None:
+        found = credentials_of(url)
+        if not found or found[1] or not self.index.keyring:
+            return found
+        from imagebuilder import keyring  # few are configured so
+
+        return found[0], keyring.password(url, found[0], self.environment)
 
     def _fetch_missing(
         self, missing: Sequence[Source], store: BlobStore, *, pool: ThreadPoolExecutor, on_progress: Progress

@@ -22,7 +22,8 @@ from layers.errors import UsageError
 _FILES = (".imagebuilderignore", ".dockerignore")
 _DEFAULTS = (
     # Secrets.
-    "**/.env*", "**/.netrc", "**/.pypirc", "**/.aws", "**/.ssh", "**/.gnupg", "**/*.pem", "**/*.key", "**/*.p12",
+    "**/.env*", "**/.netrc", "**/.pypirc", "**/.git-credentials", "**/.pgpass", "**/.aws", "**/.kube", "**/.ssh",
+    "**/.gnupg", "**/*.pem", "**/*.key", "**/*.p12", "**/*.pfx", "**/*.kdbx",
     "**/id_rsa", "**/id_dsa", "**/id_ecdsa", "**/id_ecdsa_sk", "**/id_ed25519", "**/id_ed25519_sk",
     # Version control and development environments.
     "**/.git", "**/.hg", "**/.svn", "**/.venv", "**/venv", "**/node_modules", "**/.idea", "**/.vscode", "**/.DS_Store",

@@ -19,6 +19,8 @@ from layers.errors import UsageError
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
+# The one provider that pip and uv both have: the program `keyring`, wherever it was installed.
+_KEYRING = "subprocess"
 _USERINFO = re.compile(r"//[^/@\s]*@")
 
 
@@ -40,6 +42,7 @@ class IndexSettings:
     `public` says that no default index was configured, so uv's own default is asked after `indexes`. `strategy` is
     one of uv's index strategies: indexes from pip's settings are compared as pip does, the best version wins.
     `named` are those that single packages may come from, and only from there.
+    `keyring` says that the program of this name is asked for the passwords of users whom addresses name.
     """
 
     indexes: tuple[Place, ...] = ()
@@ -48,6 +51,7 @@ class IndexSettings:
     strategy: str = "first-index"
     trusted_hosts: tuple[str, ...] = ()
     certificate: str = ""
+    keyring: bool = False
     named: Mapping[str, Place] = field(default_factory=dict)
 
     @property
@@ -77,6 +81,7 @@ class _Found:
     no_index: bool = False
     trusted_hosts: list[str] = field(default_factory=list)
     certificate: str = ""
+    keyring: bool = False
     of_pip: bool = True
     named: dict[str, str] = field(default_factory=dict)
 
@@ -110,6 +115,7 @@ def load(app: App, environment: Mapping[str, str], *, home: Path, prefix: Path) 
         strategy=environment.get("UV_INDEX_STRATEGY") or _strategy(found),
         trusted_hosts=tuple(host for one in found for host in one.trusted_hosts),
         certificate=_certificate(found, environment),
+        keyring=any(one.keyring for one in found),
         named={name: Place(url, one.origin) for one in reversed(found) for name, url in one.named.items()},
     )
     _check_secure(settings)
@@ -203,6 +209,7 @@ def _uv_environment(environment: Mapping[str, str]) -> _Found:
         find_links=words("UV_FIND_LINKS", ","),
         no_index=_true(environment.get("UV_NO_INDEX", "")),
         trusted_hosts=words("UV_INSECURE_HOST"),
+        keyring=environment.get("UV_KEYRING_PROVIDER") == _KEYRING,
         of_pip=False,
     )
 
@@ -264,6 +271,7 @@ def _uv_table(table: object, origin: str, environment: Mapping[str, str]) -> _Fo
     found.extra += [str(url) for url in _list(table.get("extra-index-url"))]
     found.find_links = [str(link) for link in _list(table.get("find-links"))]
     found.no_index = table.get("no-index") is True
+    found.keyring = table.get("keyring-provider") == _KEYRING
     found.trusted_hosts = [str(host) for host in _list(table.get("allow-insecure-host"))]
     return found
 
@@ -284,6 +292,7 @@ def _pip_settings(environment: Mapping[str, str], *, home: Path, prefix: Path) -
         no_index=_true(values.get("no-index", "")),
         trusted_hosts=values.get("trusted-host", "").split(),
         certificate=values.get("cert", ""),
+        keyring=values.get("keyring-provider") == _KEYRING,
     )
 
 

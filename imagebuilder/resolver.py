@@ -26,7 +26,7 @@ from layers.canonical import Json
 # The manylinux platforms that uv knows, by minor version of glibc.
 _GLIBC = (17, 28, *range(31, 41))
 # What of uv's environment does not change its choice.
-_KEPT = ("UV_HTTP_", "UV_KEYRING_PROVIDER", "UV_SYSTEM_CERTS", "UV_NATIVE_TLS", "UV_CONCURRENT_", "UV_INDEX_")
+_KEPT = ("UV_HTTP_", "UV_SYSTEM_CERTS", "UV_NATIVE_TLS", "UV_CONCURRENT_", "UV_INDEX_")
 
 # Development groups are uv's default, and not ours. The lock counts as it is: whether it fits has been judged.
 _EXPORT = (
@@ -201,6 +201,7 @@ class UvResolver:
             "UV_INDEX": " ".join(urls),
             "UV_INDEX_STRATEGY": index.strategy,
             "UV_INSECURE_HOST": " ".join(index.trusted_hosts),
+            "UV_KEYRING_PROVIDER": "subprocess" if index.keyring else "",
             "UV_PYTHON_DOWNLOADS": "never",
         }
         kept = {

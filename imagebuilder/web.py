@@ -114,7 +114,7 @@ class Web:
                 with self._session.get(
                     address,
                     headers=headers,
-                    auth=own or self._credentials.get(origin(address)),
+                    auth=own if own and own[1] else self._credentials.get(origin(address), own),
                     verify=self._verification(address),
                     timeout=_TIMEOUTS,
                     stream=True,
@@ -272,7 +272,7 @@ def _unreachable(url: str, reason: str) -> TransientError:
 
 def _refused(url: str, reason: str, code: str) -> RefusedError:
     hint = (
-        "give credentials in the index address, a netrc file or UV_INDEX_<NAME>_USERNAME and _PASSWORD"
+        "give credentials in the index address, a netrc file, a keyring, or UV_INDEX_<NAME>_USERNAME and _PASSWORD"
         if code == "IB702"
         else "correct the address, or name the authority's certificate in SSL_CERT_FILE"
     )

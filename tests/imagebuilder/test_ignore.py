@@ -21,7 +21,8 @@ def kept(root: Path, files: str, rules: str = "", *, file: str = ".dockerignore"
 
 
 SECRETS = (
-    ".env .env.local app/.envrc .netrc .pypirc certs/ca.pem tls/server.key id_rsa .ssh/id_ed25519 .aws/credentials"
+    ".env .env.local app/.envrc .netrc .pypirc .git-credentials .pgpass .kube/config tls/app.pfx "
+    "certs/ca.pem tls/server.key id_rsa .ssh/id_ed25519 .aws/credentials"
 )
 REST = (
     ".git/HEAD .venv/bin/python venv/x node_modules/x web/node_modules/y .mypy_cache/x .tox/x a.egg-info/PKG-INFO "
