@@ -17,10 +17,12 @@ from typing import Literal
 
 import tomli
 
+from buildpacks.pinned import Built as Built
 from buildpacks.pinned import Files as Files
 from buildpacks.pinned import Folder as Folder
 from buildpacks.pinned import PinnedConda as PinnedConda
 from buildpacks.pinned import PinnedWheel as PinnedWheel
+from buildpacks.pinned import Repository as Repository
 from buildpacks.pinned import Source as Source
 from buildpacks.services import Compiler, CondaSolver, Installer, Resolver, WheelBuilder
 from layers import tree

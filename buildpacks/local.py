@@ -1,14 +1,15 @@
-"""Local projects: the application itself and folders in it, which are built as what is published is."""
+"""What is not published: the application itself, folders in it and repositories, which are built as sources are."""
 
 import configparser
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from posixpath import join, normpath
 from typing import TYPE_CHECKING
 
 import tomli
 
-from buildpacks.api import App, Folder, PinContext, PinnedWheel, value_at
+from buildpacks.api import App, Folder, PinContext, PinnedWheel, Source, value_at
 from layers.errors import BuildError
 
 if TYPE_CHECKING:
@@ -20,6 +21,29 @@ _FILES = (_PYPROJECT, "setup.cfg", "setup.py")
 _OPTED_OUT = (("tool", "uv", "package"), ("tool", "poetry", "package-mode"), ("tool", "pdm", "distribution"))
 _NAMES = (("project", "name"), ("tool", "poetry", "name"), ("tool", "flit", "metadata", "module"))
 _IN_SETUP = re.compile(r"""\bname\s*=\s*["']([A-Za-z0-9][A-Za-z0-9._-]*)["']""")
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A folder, or a repository (`git+URL@REVISION`), as it is named in a place; what is said of its project there."""
+
+    place: str
+    address: str
+    name: str = ""
+    extras: frozenset[str] = frozenset()
+    marker: str = ""
+
+
+def wheel(context: PinContext, named: Named) -> PinnedWheel:
+    """Return what is to be built of a folder or a repository. Raises as `folder` and `Resolver.repository` do."""
+    if not named.address.startswith("git+"):
+        return folder(context.app, named.address, origin=named.place, name=named.name)
+    for known in context.previous.wheels:
+        if isinstance(known.source, Source) and known.source.locator == named.address:
+            return replace(known, requires=None)
+    found = context.resolver.repository(named.address)
+    name = named.name or name_in(found.texts.get) or _unnamed(named.address.partition("@")[0], named.place)
+    return PinnedWheel(_normalised(name), "", found.source)
 
 
 def is_installed(document: Mapping[str, object]) -> bool:
@@ -36,16 +60,21 @@ def project(app: App, document: Mapping[str, object]) -> tuple[PinnedWheel, ...]
 def pinned(context: PinContext, package: "Package", *, origin: str) -> PinnedWheel:
     """Return what is to be built of a package of a lock that is a folder or a repository.
 
-    Raises BuildError as `folder` does.
+    Raises BuildError as `wheel` does, IB882 for a repository that is none of Git.
     """
-    if package.directory is None:
+    if package.directory:
+        path = join(package.directory.path, package.directory.subdirectory or "")
+        return wheel(context, Named(origin, path, package.name))
+    vcs = package.vcs
+    if vcs is None or vcs.type != "git":
         raise BuildError(
-            f"{package.name} is a repository, and those cannot be installed yet",
-            hint="name a released version, or build a wheel of it and serve it with --find-links",
-            code="IB315",
+            f"{origin} names a repository of {package.name} that is none of Git",
+            hint="name a released version, or a repository of Git",
+            code="IB882",
         )
-    path = join(package.directory.path, package.directory.subdirectory or "")
-    return folder(context.app, path, origin=origin, name=package.name)
+    part = f"#subdirectory={vcs.subdirectory}" if vcs.subdirectory else ""
+    found = wheel(context, Named(origin, f"git+{vcs.url or vcs.path}@{vcs.commit_id}{part}", package.name))
+    return replace(found, version=str(package.version or ""))
 
 
 def folder(app: App, path: str, *, origin: str, name: str = "") -> PinnedWheel:
@@ -54,7 +83,7 @@ def folder(app: App, path: str, *, origin: str, name: str = "") -> PinnedWheel:
     Raises BuildError IB877 if it is not in the application, IB878 if it holds no project, IB879 if it has no name, and
     UsageError IB103 if it cannot be read.
     """
-    found = normpath(path.removeprefix("file://"))
+    found = normpath(path.removeprefix("file:").removeprefix("//"))
     if found.startswith(("/", "../")) or found == "..":
         raise BuildError(
             f"{origin} names the folder {path}, which is outside the application",

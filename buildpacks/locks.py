@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import unquote, urlsplit
 
 from buildpacks import environment, local, selection
-from buildpacks.api import App, Folder, PinContext, Pins, Setting, value_at
+from buildpacks.api import App, Built, Folder, PinContext, Pins, Setting, value_at
 from layers.canonical import Json
 from layers.digest import Digest
 from layers.errors import BuildError, UsageError
@@ -69,6 +69,7 @@ def pins_of(
     asked: Asked | None = None,
     hashes: Mapping[str, frozenset[str]] | None = None,
     indexes: Mapping[str, str] | None = None,
+    built: Sequence[Built] = (),
 ) -> Pins:
     """Choose the wheels of a PEP 751 document. `indexes` names by project the only index that may have it.
 
@@ -81,6 +82,7 @@ def pins_of(
     except PylockValidationError as error:
         raise malformed(file, str(error)) from error
     check_python(context, str(lock.requires_python or ""), file=file)
+    known = {each.wheel.name: each.wheel for each in built}
     groups = frozenset(lock.default_groups or ()) | (asked.groups if asked else frozenset())
     wheels = selection.select(
         document,
@@ -90,7 +92,7 @@ def pins_of(
         urls={},
         extras=asked.extras if asked else frozenset(),
         groups=groups,
-        unpublished=lambda package: local.pinned(context, package, origin=file),
+        unpublished=lambda package: known.get(package.name) or local.pinned(context, package, origin=file),
         indexes=indexes,
     )
     return Pins(wheels=wheels)
@@ -110,13 +112,18 @@ def resolved(
     file: str,
     allowed: Mapping[str, frozenset[str]] | None = None,
     indexes: Mapping[str, str] | None = None,
+    built: tuple[Built, ...] = (),
 ) -> Pins:
     """Resolve the text of a requirement file and choose the wheels; `file` is where the requirements stand.
 
     `indexes` names by project the only index that it may come from. `allowed` are the hashes of a lock, by project:
-    then what the text names is all there is.
+    then what the text names is all there is, and nothing has to be built of `built`, which is wanted beside it, to
+    learn what it requires.
     """
-    if not text:
+    if allowed is not None and built:
+        others = resolved(context, text, file=file, allowed=allowed, indexes=indexes).wheels
+        return Pins(wheels=tuple(sorted((*others, *(each.wheel for each in built)), key=lambda wheel: wheel.name)))
+    if not text and not built:
         return Pins()
     interpreter = environment.interpreter_of(context.interpreter)
     document = context.resolver.resolve_text(
@@ -126,8 +133,9 @@ def resolved(
         target=context.target,
         previous=context.previous.wheels,
         indexes=indexes,
+        built=built,
     )
-    return pins_of(context, document, file=file, hashes=allowed, indexes=indexes)
+    return pins_of(context, document, file=file, hashes=allowed, indexes=indexes, built=built)
 
 
 def check_python(context: PinContext, condition: str, *, file: str) -> None:

@@ -100,3 +100,19 @@ class PinnedConda:
     def sources(self) -> tuple[Source, ...]:
         """The file it comes from."""
         return (self.source,)
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A project that is built before what it requires can be resolved, and the extras that are wanted of it."""
+
+    wheel: PinnedWheel
+    extras: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A commit that was fetched, and the files in it that say what project it is, as far as it has them."""
+
+    source: Source
+    texts: Mapping[str, str]

@@ -3,11 +3,12 @@
 import posixpath
 from collections.abc import Sequence
 
-from buildpacks import declared, environment, locks, requirements, selection
+from buildpacks import declared, environment, local, locks, requirements, selection
 from buildpacks.api import (
     App,
     Buildpack,
     BuildPlan,
+    Built,
     Fail,
     PinContext,
     PinnedWheel,
@@ -54,7 +55,12 @@ def pin(context: PinContext) -> Pins:
     """Resolve the requirements and choose the wheels for the image."""
     roots = requirement_files(context.app)
     asked = requirements.read(context.app, roots)
-    if not asked.names:
+    built = tuple(
+        Built(local.wheel(context, each), each.extras)
+        for each in asked.unpublished
+        if locks.holds(each.marker, context, file=each.place)
+    )
+    if not asked.names and not built:
         return Pins()
     interpreter = environment.interpreter_of(context.interpreter)
     pylock = context.resolver.resolve(
@@ -63,8 +69,17 @@ def pin(context: PinContext) -> Pins:
         interpreter=interpreter,
         target=context.target,
         previous=context.previous.wheels,
+        built=built,
     )
-    wheels = selection.select(pylock, interpreter, context.target, hashes=asked.hashes, urls=asked.urls)
+    known = {each.wheel.name: each.wheel for each in built}
+    wheels = selection.select(
+        pylock,
+        interpreter,
+        context.target,
+        hashes=asked.hashes,
+        urls=asked.urls,
+        unpublished=lambda package: known[package.name],
+    )
     if asked.require_hashes:
         _check_all_have_hashes(wheels, asked)
     return Pins(wheels=wheels)

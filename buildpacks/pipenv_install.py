@@ -5,8 +5,8 @@ The lock names versions and hashes, but no files: the index says which file has 
 
 from collections.abc import Iterator, Mapping
 
-from buildpacks import declared, environment, locks, project
-from buildpacks.api import App, Buildpack, BuildPlan, Fail, PinContext, Pins, Require, value_at
+from buildpacks import declared, environment, local, locks, project
+from buildpacks.api import App, Buildpack, BuildPlan, Built, Fail, PinContext, Pins, Require, value_at
 from buildpacks.locks import Asked, normalised
 from layers.errors import BuildError
 
@@ -14,7 +14,8 @@ _PIPFILE, _LOCK = "Pipfile", "Pipfile.lock"
 # Names in the lock of the two tables that Pipenv has always had.
 _LOCKED_AS = {"packages": "default", "dev-packages": "develop"}
 _NO_PACKAGES = ("source", "requires", "scripts", "pipfile", "pipenv")
-_NOT_RELEASED = ("git", "hg", "svn", "path", "file", "editable")
+# Keys of what is not released but somewhere.
+_PLACES = frozenset({"git", "hg", "svn", "bzr", "path", "file"})
 # A Pipfile writes conditions also by key: `sys_platform = "== 'win32'"`.
 _VARIABLES = (
     "implementation_name", "implementation_version", "os_name", "platform_machine", "platform_python_implementation",
@@ -39,7 +40,7 @@ def pin(context: PinContext) -> Pins:
         pipfile = app.toml(_PIPFILE)
         packages = _chosen(pipfile, _asked(app, _PIPFILE, (key for key in pipfile if key not in _NO_PACKAGES)))
         indexes = _indexes(packages, pipfile.get("source"))
-        return locks.resolved(context, _text(packages, context, _PIPFILE), file=_PIPFILE, indexes=indexes)
+        return _resolved(context, packages, file=_PIPFILE, indexes=indexes)
     lock = app.json(_LOCK)
     pipfile = app.toml(_PIPFILE) if app.has(_PIPFILE) else {}
     if pipfile and value_at(lock, "_meta", "hash", "sha256") != _content_hash(pipfile, lock):
@@ -51,7 +52,7 @@ def pin(context: PinContext) -> Pins:
     packages = {name: _both(entry, conditions.get(name)) for name, entry in _chosen(tables, chosen).items()}
     allowed = {name: hashes for name, entry in packages.items() if (hashes := frozenset(_hashes(entry)))}
     indexes = _indexes(packages, pipfile.get("source", value_at(lock, "_meta", "sources")))
-    return locks.resolved(context, _text(packages, context, _LOCK), file=_LOCK, allowed=allowed, indexes=indexes)
+    return _resolved(context, packages, file=_LOCK, indexes=indexes, allowed=allowed)
 
 
 def names(app: App) -> tuple[str, ...]:
@@ -87,30 +88,59 @@ def _both(locked: object, written: object) -> object:
     return {**{key: value for key in _VARIABLES if (value := value_at(written, key))}, **locked}
 
 
-def _text(packages: Mapping[str, object], context: PinContext, file: str) -> str:
-    """Write the packages that the image wants as a requirement file."""
-    return "".join(line for name, entry in sorted(packages.items()) for line in _lines(name, entry, context, file))
+def _resolved(
+    context: PinContext,
+    packages: Mapping[str, object],
+    *,
+    file: str,
+    indexes: Mapping[str, str],
+    allowed: Mapping[str, frozenset[str]] | None = None,
+) -> Pins:
+    """Resolve the packages that the image wants as a requirement file, and folders and repositories beside it."""
+    tables = {name: _table(name, entry, file) for name, entry in sorted(packages.items())}
+    wanted = {name: table for name, table in tables.items() if _is_wanted(table, context, file)}
+    built = {name: _built(name, table, context, file) for name, table in wanted.items() if _PLACES & table.keys()}
+    text = "".join(_line(name, table, file) for name, table in wanted.items() if name not in built)
+    return locks.resolved(context, text, file=file, allowed=allowed, indexes=indexes, built=tuple(built.values()))
 
 
-def _lines(name: str, entry: object, context: PinContext, file: str) -> Iterator[str]:
+def _table(name: str, entry: object, file: str) -> Mapping[str, object]:
     table = {"version": entry} if isinstance(entry, str) else entry
     if not isinstance(table, dict):
         raise locks.malformed(file, f"{name} has no version")
+    return table
+
+
+def _is_wanted(table: Mapping[str, object], context: PinContext, file: str) -> bool:
     conditions = [f"{key} {table[key]}" for key in _VARIABLES if key in table]
     conditions += [f"({table['markers']})"] if table.get("markers") else []
-    if not locks.holds(" and ".join(conditions), context, file=file):
-        return
-    if any(key in table for key in _NOT_RELEASED):
+    return locks.holds(" and ".join(conditions), context, file=file)
+
+
+def _built(name: str, table: Mapping[str, object], context: PinContext, file: str) -> Built:
+    address = table.get("path")
+    if address is None and "git" in table:
+        part = f"#subdirectory={table['subdirectory']}" if "subdirectory" in table else ""
+        address = f"git+{str(table['git']).removeprefix('git+')}@{table.get('ref', 'HEAD')}{part}"
+    if address is None:
         raise BuildError(
-            f"{name} is a folder or a repository, and only wheels can be installed yet",
+            f"{name} is an archive or a repository that is none of Git, which cannot be installed from {file}",
             hint="name a released version, or build a wheel of it and serve it with --find-links",
             code="IB315",
         )
-    extras = table.get("extras")
-    version = str(table.get("version", "*")).strip()
-    text = f"{name}[{','.join(map(str, extras))}]" if isinstance(extras, list) else name
+    return Built(local.wheel(context, local.Named(file, str(address), name)), frozenset(_extras(table)))
+
+
+def _line(name: str, table: Mapping[str, object], file: str) -> str:
+    version, extras = str(table.get("version", "*")).strip(), _extras(table)
+    text = f"{name}[{','.join(extras)}]" if extras else name
     (requirement,) = project.checked([text if version == "*" else text + version], file)
-    yield "".join([requirement, *(f" --hash={value}" for value in _hashes(table)), "\n"])
+    return "".join([requirement, *(f" --hash={value}" for value in _hashes(table)), "\n"])
+
+
+def _extras(table: Mapping[str, object]) -> tuple[str, ...]:
+    extras = table.get("extras")
+    return tuple(map(str, extras)) if isinstance(extras, list) else ()
 
 
 def _hashes(entry: object) -> list[str]:

@@ -5,11 +5,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from buildpacks.api import value_at
 from buildpacks.locks import Asked, normalised
-from layers.errors import BuildError, UsageError
+from layers.errors import UsageError
 
 FILE = "pyproject.toml"
 
@@ -46,15 +45,18 @@ def read(document: Mapping[str, object], file: str = FILE) -> Project:
     )
 
 
-def requirements(document: Mapping[str, object], asked: Asked, file: str = FILE) -> tuple[str, ...]:
+def requirements(
+    document: Mapping[str, object], asked: Asked, *, built: bool = False, file: str = FILE
+) -> tuple[str, ...]:
     """Return all requirements of a project with these extras and groups; extras that name others are followed.
 
-    Raises UsageError IB316 if a backend fills them in, BuildError IB315 for a folder or a repository.
+    Those that a backend fills in are left out if the project is `built`. Otherwise, and for extras, they are UsageError
+    IB316.
     """
     from packaging.requirements import Requirement  # only what is not pinned is parsed
 
     found = read(document, file)
-    if wanted := found.dynamic & {"dependencies", "optional-dependencies"}:
+    if wanted := found.dynamic & {"optional-dependencies", *(() if built else ("dependencies",))}:
         raise UsageError(
             f"{file} leaves its {' and '.join(sorted(wanted))} to the build backend (dynamic)",
             hint="write them into [project], or have a package manager write its lock",
@@ -72,14 +74,6 @@ def requirements(document: Mapping[str, object], asked: Asked, file: str = FILE)
                 extras |= {normalised(name) for name in one.extras}
             else:
                 texts[text] = None
-    for text in texts:
-        one = Requirement(text)
-        if one.url and not urlsplit(one.url).path.endswith(".whl"):
-            raise BuildError(
-                f"{one.name} is a folder or a repository, and only wheels can be installed yet",
-                hint="name a released version, or build a wheel of it and serve it with --find-links",
-                code="IB315",
-            )
     return tuple(texts)
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from buildpacks import declared, environment, locks, project
-from buildpacks.api import App, Buildpack, BuildPlan, Fail, PinContext, Pins, Require, value_at
+from buildpacks import declared, environment, local, locks, project
+from buildpacks.api import App, Buildpack, BuildPlan, Built, Fail, PinContext, Pins, Require, value_at
 
 # Settings by which uv would choose other versions than without them.
 _OF_UV = (
@@ -36,9 +36,23 @@ def pin(context: PinContext) -> Pins:
     indexes = dict(_indexes(context, document))
     known = project.read(document)
     asked = locks.asked(context.app, project.FILE, extras=known.extras, groups=known.groups)
-    requirements = project.requirements(document, asked)
-    text = "".join(f"{requirement}\n" for requirement in requirements)
-    resolved = locks.resolved(context, text, file=project.FILE, indexes=indexes)
+    own = tuple(map(Built, local.project(context.app, document)))
+    requirements = project.requirements(document, asked, built=bool(own))
+    named = {text: found for text in requirements if (found := _unpublished(text))}
+    resolved = locks.resolved(
+        context,
+        "".join(f"{text}\n" for text in requirements if text not in named),
+        file=project.FILE,
+        indexes=indexes,
+        built=(
+            *(own if "dependencies" in known.dynamic else ()),
+            *(
+                Built(local.wheel(context, each), each.extras)
+                for each in named.values()
+                if locks.holds(each.marker, context, file=project.FILE)
+            ),
+        ),
+    )
     return locks.with_project(context, document, resolved)
 
 
@@ -52,6 +66,17 @@ def _indexes(context: PinContext, document: Mapping[str, object]) -> Iterator[tu
                 raise declared.missing("uv", "[tool.uv.sources] of pyproject.toml")
             if locks.holds(value_at(each, "marker"), context, file=project.FILE):
                 yield locks.normalised(name), index
+
+
+def _unpublished(text: str) -> local.Named | None:
+    """Return what a requirement names of folders and repositories, if it does."""
+    from packaging.requirements import Requirement  # only what is not pinned is parsed
+
+    one = Requirement(text)
+    url = one.url or ""
+    if not url.startswith(("git+", "file:")) or url.endswith(".whl"):
+        return None
+    return local.Named(project.FILE, url, one.name, frozenset(one.extras), str(one.marker or ""))
 
 
 def names(app: App) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 from buildpacks.api import App
+from buildpacks.local import Named
 from layers.errors import BuildError
 
 # Options of a whole file, and whether a value follows (pip: "Requirements File Format", Supported options).
@@ -23,7 +24,6 @@ _OPTIONS = {
     "--trusted-host": True,
     "--requirement": True,
     "--constraint": True,
-    "--editable": True,
     "--no-binary": True,
     "--only-binary": True,
     "--prefer-binary": False,
@@ -32,7 +32,7 @@ _OPTIONS = {
     "--use-feature": True,
 }
 _OF_ONE_REQUIREMENT = {"--hash": True, "--config-settings": True, "--global-option": True}
-_SHORT = {"-r": "--requirement", "-c": "--constraint", "-e": "--editable", "-i": "--index-url", "-f": "--find-links"}
+_SHORT = {"-r": "--requirement", "-c": "--constraint", "-i": "--index-url", "-f": "--find-links"}
 _COMMENT = re.compile(r"(^|\s)#.*$")
 _VCS = re.compile(r"(git|hg|svn|bzr)\+")
 _ADDRESS = re.compile(r"[a-z]+://")
@@ -40,6 +40,13 @@ _PATH = re.compile(r"[.~]|[^;@\[]*/|[^\s;@]+\.(whl|zip|tar\.gz)$")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _SECRET_BY_NAME = re.compile(r"([^:]*:)?\$\{[A-Z0-9_]+\}:?")
 _SERVE = "serve the wheel from a folder with --find-links"
+_EDITABLE = re.compile(r"(?:-e|--editable)[ =]?\s*")
+_NAMED = re.compile(r"[\w.-]+\s*(\[[^\]]*\])?\s*@")
+_ARCHIVE = re.compile(r"\.(whl|zip|tar\.gz)$")
+# A folder or a repository with its extras (`./till[card]`), and a condition, which comes after a space.
+_UNPUBLISHED = re.compile(
+    r"(?P<address>[^\s\[;]+?)(?:\[(?P<extras>[^\]]*)\])?(?P<fragment>#\S*)?(?:\s*;\s*(?P<marker>.*))?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +70,15 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Requirements:
-    """Requirement files with everything they include, in reading order. `require_hashes`: no package without one."""
+    """Requirement files with everything they include, in reading order. `require_hashes`: no package without one.
+
+    `unpublished` are folders and repositories.
+    """
 
     files: tuple[str, ...]
     requested: tuple[Requested, ...]
     require_hashes: bool = False
+    unpublished: tuple[Named, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -104,7 +115,7 @@ class _Line:
 
     @property
     def is_option(self) -> bool:
-        return self.text.startswith("-")
+        return self.text.startswith("-") and not _EDITABLE.match(self.text)
 
 
 def read(app: App, roots: tuple[str, ...]) -> Requirements:
@@ -116,9 +127,26 @@ def read(app: App, roots: tuple[str, ...]) -> Requirements:
     seen: dict[tuple[str, bool], None] = {}
     lines = list(_lines(app, roots, seen=seen))
     files = tuple(dict.fromkeys(path for path, _ in seen))
-    requested = tuple(_requested(line) for line in lines if not line.is_option)
+    named = {line: _unpublished(line) for line in lines if not line.is_option}
+    requested = tuple(_requested(line) for line, found in named.items() if found is None)
     asked_for = any(option.name == "--require-hashes" for line in lines if line.is_option for option in _options(line))
-    return Requirements(files, requested, asked_for or any(one.hashes for one in requested))
+    return Requirements(
+        files, requested, asked_for or any(one.hashes for one in requested), tuple(filter(None, named.values()))
+    )
+
+
+def published(app: App, roots: tuple[str, ...]) -> Mapping[str, str]:
+    """Return the files with what they include, by path, without folders, repositories and places to look for wheels.
+
+    The last because they may be relative to a file.
+    """
+    seen: dict[tuple[str, bool], None] = {}
+    kept: dict[tuple[str, int], str] = {}
+    for line in _lines(app, roots, seen=seen):
+        places = line.is_option and any(option.name == "--find-links" for option in _options(line))
+        if not places and (line.is_option or _unpublished(line) is None):
+            kept[line.path, line.number] = line.text
+    return {file: "".join(f"{text}\n" for (path, _), text in kept.items() if path == file) for file, _ in seen}
 
 
 def options(app: App, roots: tuple[str, ...]) -> tuple[Option, ...]:
@@ -177,11 +205,7 @@ def _included(app: App, line: _Line, option: Option) -> str:
 
 
 def _options(line: _Line) -> list[Option]:
-    found = [Option(name, value, line.place) for name, value in _split_options(line, line.text, _OPTIONS)]
-    for option in found:
-        if option.name == "--editable":
-            raise _unsupported(line, "an editable requirement", "name a released version, or build a wheel of it first")
-    return found
+    return [Option(name, value, line.place) for name, value in _split_options(line, line.text, _OPTIONS)]
 
 
 def _split_options(line: _Line, text: str, known: Mapping[str, bool]) -> Iterator[tuple[str, str]]:
@@ -203,12 +227,45 @@ def _split_options(line: _Line, text: str, known: Mapping[str, bool]) -> Iterato
         yield name, value
 
 
+def _unpublished(line: _Line) -> Named | None:
+    """Return the folder or the repository that a line asks for, if it does: `./till[card]`, `till @ git+https://…`."""
+    text = _EDITABLE.sub("", line.text, count=1)
+    name, _, address = text.partition("@") if _NAMED.match(text) else ("", "", text)
+    found = _UNPUBLISHED.fullmatch(address.strip())
+    if not found or not _is_unpublished(found["address"]):
+        if text != line.text:
+            raise _malformed(line, "only a folder or a repository can be editable")
+        return None
+    if line.constraint:
+        raise _unsupported(line, "a folder or a repository as a constraint", "constrain versions alone")
+    fragment = dict(part.partition("=")[::2] for part in (found["fragment"] or "#")[1:].split("&"))
+    extras = found["extras"] or (re.search(r"\[(.*)\]", name) or ["", ""])[1]
+    part = f"#subdirectory={fragment['subdirectory']}" if "subdirectory" in fragment else ""
+    return Named(
+        line.place,
+        found["address"].removeprefix("file:").removeprefix("//") + part,
+        name.partition("[")[0].strip() or fragment.get("egg", "").partition("[")[0],
+        frozenset(filter(None, (extra.strip() for extra in extras.split(",")))),
+        found["marker"] or "",
+    )
+
+
+def _is_unpublished(address: str) -> bool:
+    if address.startswith("git+"):
+        return True
+    if _ARCHIVE.search(address) or _VCS.match(address) or (_ADDRESS.match(address) and not address.startswith("file:")):
+        return False
+    return address.startswith("file:") or _PATH.match(address) is not None
+
+
 def _requested(line: _Line) -> Requested:
     text, *options = re.split(r"\s(?=--?[a-z])", line.text, maxsplit=1)
     given = _split_options(line, " ".join(options), _OF_ONE_REQUIREMENT)
     hashes = frozenset(value for name, value in given if name == "--hash")
     if _VCS.match(text):
-        raise _unsupported(line, "a repository", "name a released version, or build a wheel of it first")
+        raise _unsupported(
+            line, "a repository that is none of Git", "name a released version, or build a wheel of it first"
+        )
     if _ADDRESS.match(text):
         name, url = "", text.partition(";")[0].strip()
     else:
@@ -246,7 +303,9 @@ def _wheel_project(line: _Line, url: str) -> str:
     from packaging.utils import InvalidWheelFilename, parse_wheel_filename  # only what is not locked is parsed
 
     if _VCS.match(url):
-        raise _unsupported(line, "a repository", "name a released version, or build a wheel of it first")
+        raise _unsupported(
+            line, "a repository that is none of Git", "name a released version, or build a wheel of it first"
+        )
     parts = urlsplit(url)
     if parts.scheme not in ("https", "http"):
         raise _unsupported(line, "a local path", _SERVE)

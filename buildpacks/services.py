@@ -8,7 +8,7 @@ from layers.canonical import Json
 from layers.entry import Entry
 
 if TYPE_CHECKING:  # those modules hand on what is defined here
-    from buildpacks.api import App, Files, Interpreter, LayerSpec, PinnedWheel, Source, Target
+    from buildpacks.api import App, Built, Files, Interpreter, LayerSpec, PinnedWheel, Repository, Source, Target
     from buildpacks.conda_files import Named
     from buildpacks.pinned import PinnedConda
 
@@ -24,8 +24,12 @@ class Resolver(Protocol):
         interpreter: "Interpreter",
         target: "Target",
         previous: "tuple[PinnedWheel, ...]",
+        built: "tuple[Built, ...]" = (),
     ) -> Mapping[str, Json]:
-        """Resolve requirement files (paths in the application). Versions of `previous` are kept where they fit."""
+        """Resolve requirement files (paths in the application). Versions of `previous` are kept where they fit.
+
+        `built` is what the files name of folders and repositories; in the answer it has no files, but directories.
+        """
 
     def resolve_text(
         self,
@@ -36,11 +40,16 @@ class Resolver(Protocol):
         target: "Target",
         previous: "tuple[PinnedWheel, ...]",
         indexes: Mapping[str, str] | None = None,
+        built: "tuple[Built, ...]" = (),
     ) -> Mapping[str, Json]:
         """Resolve the text of a requirement file; without `dependencies` what it names is all there is.
 
-        `indexes` names by project the only index that it may come from.
+        `indexes` names by project the only index that it may come from. `built` is wanted beside the text; it is
+        answered as by `resolve`.
         """
+
+    def repository(self, address: str) -> "Repository":
+        """Fetch `git+URL@REVISION#subdirectory=PATH`, and name the commit that the revision is now."""
 
     def export_uv(
         self, files: Mapping[str, str], *, extras: Sequence[str], groups: Sequence[str]

@@ -30,13 +30,14 @@ Progress = Callable[[Source, int], None]
 class Downloader:
     """How files are asked for. `locate` gives the addresses of what is in no index: `deb`, `python`, `conda`, `git`.
 
-    `bound` names by project the index that it comes from, and from nowhere else.
+    `bring` fetches a commit. `bound` names by project the index that it comes from, and from nowhere else.
     """
 
     index: IndexSettings = field(default_factory=IndexSettings)
     offline: bool = False
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     locate: Callable[[Source], tuple[str, ...]] = lambda _source: ()
+    bring: Callable[[Source], None] = lambda _source: None
     backoff_s: float = 0.5
     bound: Mapping[str, str] = field(default_factory=dict)
 
@@ -105,7 +106,7 @@ class Downloader:
         self, missing: Sequence[Source], store: BlobStore, *, pool: ThreadPoolExecutor, on_progress: Progress
     ) -> None:
         with self.web() as web:
-            running = [pool.submit(self._fetch, web, one, store, on_progress) for one in missing]
+            running = [pool.submit(self._bring, web, one, store, on_progress) for one in missing]
             try:
                 absent = [source for source, one in zip(missing, running, strict=True) if not one.result()]
             except BaseException:
@@ -114,6 +115,14 @@ class Downloader:
                 raise
         if absent:
             raise _not_in_cache(absent)
+
+    def _bring(self, web: Web, source: Source, store: BlobStore, on_progress: Progress) -> bool:
+        """Bring one file or commit into the store; say False if it is not here and we are offline."""
+        if source.kind != "git":
+            return self._fetch(web, source, store, on_progress)
+        if not self.offline:
+            self.bring(source)
+        return not self.offline
 
     def _fetch(self, web: Web, source: Source, store: BlobStore, on_progress: Progress) -> bool:
         """Bring one file into the store; say False if it is not here and we are offline."""

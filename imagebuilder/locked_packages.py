@@ -3,6 +3,7 @@
 from typing import Literal
 
 from buildpacks.api import Folder, PinnedConda, PinnedWheel, Source
+from imagebuilder.sources import address
 from imagebuilder.tables import Table
 from layers.canonical import Json
 from layers.digest import Digest
@@ -13,6 +14,8 @@ def wheel_table(wheel: PinnedWheel) -> dict[str, Json]:
     table: dict[str, Json] = {"name": wheel.name, **({"version": wheel.version} if wheel.version else {})}
     if isinstance(wheel.source, Folder):
         table["directory"] = {"path": wheel.source.path}
+    elif wheel.source.kind == "git":
+        table["vcs"] = _commit_table(wheel.source)
     elif wheel.built:
         table["sdist"] = _file_table(wheel.source)
     else:
@@ -25,6 +28,18 @@ def conda_table(package: PinnedConda) -> dict[str, Json]:
     file = _file_table(package.source)
     names = {"name": package.name, "version": package.version, "build": package.build}
     return {**file, **names, "path": package.source.locator}
+
+
+def _commit_table(source: Source) -> dict[str, Json]:
+    commit = address.parse(source.locator)
+    return {
+        "type": "git",
+        "url": commit.url,
+        "commit-id": commit.revision,
+        **({"subdirectory": commit.folder} if commit.folder else {}),
+        "hashes": {"sha256": source.digest.hex},
+        **({} if source.size is None else {"size": source.size}),
+    }
 
 
 def _file_table(source: Source) -> dict[str, Json]:
@@ -44,9 +59,17 @@ def wheel(table: Table) -> PinnedWheel:
     requires = tuple(map(_published, table.tables("build-requires")))
     if "directory" in table.values:
         return PinnedWheel(name, version, Folder(table.table("directory").text("path")), requires)
+    if "vcs" in table.values:
+        return PinnedWheel(name, version, _commit(table.table("vcs")), requires)
     if "sdist" in table.values:
         return PinnedWheel(name, version, _source(table.table("sdist"), "sdist", name), requires)
     return _published(table)
+
+
+def _commit(table: Table) -> Source:
+    commit = address.Address(table.text("url"), table.text("commit-id"), table.text("subdirectory", ""))
+    digest = Digest("sha256:" + table.table("hashes").text("sha256"))
+    return Source("git", commit.name, digest, table.number("size") if "size" in table.values else None, str(commit))
 
 
 def _published(table: Table) -> PinnedWheel:

@@ -5,15 +5,15 @@ reach it through its environment, never through its arguments, which every user 
 """
 
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import tomli
 
 from buildpacks import locks, selection
 from buildpacks import requirements as requirement_files
-from buildpacks.api import App, Interpreter, PinnedWheel, Target
+from buildpacks.api import App, Built, Interpreter, PinnedWheel, Repository, Target
 from imagebuilder import forbidden, uv_program
 from imagebuilder.fetch import Downloader
 from imagebuilder.index import Place, without_credentials
@@ -35,15 +35,22 @@ _EXPORT = (
 )  # fmt: skip
 
 
+def _no_repositories(address: str) -> Repository:
+    raise RuntimeError(f"nothing fetches {address}")
+
+
 @dataclass(frozen=True, slots=True)
 class UvResolver:
     """Resolves with the uv that is installed with this package; `folder` is where uv keeps its cache.
 
+    `offered` are wheels of what was built, by project; `repositories` fetches commits.
     Index settings, environment and `offline` are those of the downloader.
     """
 
     downloader: Downloader
     folder: Path
+    offered: Mapping[str, Path] = field(default_factory=dict)
+    repositories: Callable[[str], Repository] = _no_repositories
 
     def resolve(
         self,
@@ -53,6 +60,7 @@ class UvResolver:
         interpreter: Interpreter,
         target: Target,
         previous: tuple[PinnedWheel, ...],
+        built: tuple[Built, ...] = (),
     ) -> Mapping[str, Json]:
         """Resolve requirement files for one interpreter and target; implements buildpacks.services.Resolver.
 
@@ -60,7 +68,9 @@ class UvResolver:
         `unresolved` makes of uv's explanation if there is no solution.
         """
         forbidden.check(self.downloader.environment)
-        return self._compile(app, requirements, (), interpreter=interpreter, target=target, previous=previous)
+        return self._compile(
+            app, requirements, (), interpreter=interpreter, target=target, previous=previous, built=built
+        )
 
     def resolve_text(
         self,
@@ -71,6 +81,7 @@ class UvResolver:
         target: Target,
         previous: tuple[PinnedWheel, ...],
         indexes: Mapping[str, str] | None = None,
+        built: tuple[Built, ...] = (),
     ) -> Mapping[str, Json]:
         """Resolve the text of a requirement file; implements buildpacks.services.Resolver. Raises as `resolve` does."""
         if dependencies:
@@ -88,7 +99,12 @@ class UvResolver:
                 interpreter=interpreter,
                 target=target,
                 previous=previous,
+                built=built,
             )
+
+    def repository(self, address: str) -> Repository:
+        """Fetch a commit; implements buildpacks.services.Resolver."""
+        return self.repositories(address)
 
     def _compile(
         self,
@@ -99,6 +115,7 @@ class UvResolver:
         interpreter: Interpreter,
         target: Target,
         previous: tuple[PinnedWheel, ...],
+        built: tuple[Built, ...],
     ) -> Mapping[str, Json]:
         asked = requirement_files.read(app, requirements)
         try:
@@ -107,12 +124,13 @@ class UvResolver:
                 pins, origins = folder / "pylock.toml", folder / "pyproject.toml"
                 if previous:
                     pins.write_text(_preferences(previous))
+                files = self._published(app, requirements, built, folder) if built else requirements
                 bound = {} if self.downloader.index.none else self._bound(asked.names)
                 if bound:
                     origins.write_text(_origins(bound))
-                    requirements = (*requirements, str(origins))
+                    files = (*files, str(origins))
                 ran = uv_program.run(
-                    [*self._arguments(pins, interpreter=interpreter, target=target), *flags, "--", *requirements],
+                    [*self._arguments(pins, interpreter=interpreter, target=target), *flags, "--", *files],
                     environment=self._environment() | _logins(bound),
                     folder=app.root,
                 )
@@ -154,11 +172,28 @@ class UvResolver:
             raise storage_error(error, self.folder) from error
         return {key: locks.plain(value) for key, value in document.items()}
 
-    def offering(self, folder: Path) -> "UvResolver":
-        """Return a resolver that also looks for wheels in a folder."""
+    def _published(
+        self, app: App, requirements: tuple[str, ...], built: Sequence[Built], folder: Path
+    ) -> tuple[str, ...]:
+        """Write copies of requirement files in which the wheels of what was built stand for folders and repositories.
+
+        uv would run their backends, on the host.
+        """
+        copies = {f"files/{path}": text for path, text in requirement_files.published(app, requirements).items()}
+        copies["built.txt"] = "".join(
+            f"{each.wheel.name}[{','.join(sorted(each.extras))}] @ {self.offered[each.wheel.name].as_uri()}\n"
+            for each in built
+        )
+        for path, text in copies.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(text, "utf-8")
+        return (*(str(folder / "files" / path) for path in requirements), str(folder / "built.txt"))
+
+    def offering(self, folder: Path, wheels: Mapping[str, Path]) -> "UvResolver":
+        """Return a resolver that also looks for wheels in a folder; `wheels` are those of `built`, by project."""
         links = (*self.downloader.index.find_links, Place(str(folder.absolute()), "wheels built from source"))
         index = replace(self.downloader.index, find_links=links)
-        return replace(self, downloader=replace(self.downloader, index=index))
+        return replace(self, downloader=replace(self.downloader, index=index), offered=wheels)
 
     def bound(self, indexes: Mapping[str, str]) -> "UvResolver":
         """Return a resolver that takes projects from these indexes alone, by name; others as they were."""
@@ -254,7 +289,9 @@ def _logins(bound: Mapping[str, Place]) -> dict[str, str]:
 
 def _preferences(previous: Sequence[PinnedWheel]) -> str:
     """Write old pins as uv reads them from the file that it will replace: kept where they still fit."""
-    packages = "".join(f'[[packages]]\nname = "{wheel.name}"\nversion = "{wheel.version}"\n' for wheel in previous)
+    packages = "".join(
+        f'[[packages]]\nname = "{wheel.name}"\nversion = "{wheel.version}"\n' for wheel in previous if wheel.version
+    )
     return f'lock-version = "1.0"\ncreated-by = "imagebuilder"\n{packages}'
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from imagebuilder.fetch import Downloader
     from imagebuilder.resolver import UvResolver
     from imagebuilder.sources.builder import SourceBuilder
+    from imagebuilder.sources.git import Repositories
 
 # Debian's list of all files of a suite has some 12 MB.
 _CONTENTS_MAX = 128 << 20
@@ -82,7 +83,7 @@ def suppliers(request: BuildRequest, cache: Cache, progress: Progress) -> Suppli
                 return channels.candidates(source, request.platform)
             return debian_mirrors.candidates(source, mirrors=mirrors, snapshot=snapshot)
 
-        finder = replace(downloader(), locate=locate)
+        finder = replace(downloader(), locate=locate, bring=lambda source: _repositories(request, cache).bring(source))
         missing = [source for source in sources if not cache.store.has(source.digest)]
         if not missing:
             return finder.fetch_all(sources, cache.store)
@@ -98,7 +99,7 @@ def suppliers(request: BuildRequest, cache: Cache, progress: Progress) -> Suppli
         index.cache_clear,
         images,
         pythons,
-        functools.cache(lambda: _resolver(downloader(), cache)),
+        functools.cache(lambda: _resolver(request, downloader(), cache)),
         fetch,
         functools.partial(_packages_with, request, mirrors, downloader, cache.store, progress),
         cache.root / "scratch",
@@ -132,10 +133,18 @@ def _index(
         return found
 
 
-def _resolver(downloader: "Downloader", cache: Cache) -> "UvResolver":
+def _repositories(request: BuildRequest, cache: Cache) -> "Repositories":
+    from imagebuilder.sources.git import Repositories  # few applications name a repository
+
+    return Repositories(cache.store, cache.root / "scratch", request.environment, offline=request.offline)
+
+
+def _resolver(request: BuildRequest, downloader: "Downloader", cache: Cache) -> "UvResolver":
     from imagebuilder.resolver import UvResolver
 
-    return UvResolver(downloader, cache.root / "uv")
+    return UvResolver(
+        downloader, cache.root / "uv", repositories=lambda address: _repositories(request, cache).fetch(address)
+    )
 
 
 def _packages_with(

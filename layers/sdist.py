@@ -1,4 +1,4 @@
-"""A source distribution as entries: the files of the one folder that its archive holds, a tar with gzip or a zip.
+"""A source distribution as entries: the files of the one folder that its archive holds, a tar (with gzip) or a zip.
 
 Older ones are not named or built as PEP 625 says, so the name of the folder does not matter. Nothing but names,
 contents, links and whether a file is executable comes through.
@@ -53,8 +53,10 @@ def read_sdist(path: Path, *, spool: Path) -> Sdist:
         found = [entry.file(member.name, member.content(), executable=member.executable) for member in read_zip(path)]
     elif magic == b"\x1f\x8b":
         found = list(_from_tar(path, spool))
+    elif _is_tar(path):
+        found = list(_members(path))
     else:
-        raise _damaged("it is neither a zip nor a tar with gzip")
+        raise _damaged("it is neither a zip nor a tar")
     return Sdist(tuple(_below_top(found)))
 
 
@@ -66,11 +68,20 @@ def _from_tar(path: Path, spool: Path) -> Iterator[Entry]:
             if size > _SIZE_MAX:
                 raise _damaged(f"it unpacks to more than {_SIZE_MAX} bytes")
             plain.write(chunk)
-    with spool.open("rb") as tar:
+    yield from _members(spool)
+
+
+def _is_tar(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(263)[257:] == b"ustar\0"
+
+
+def _members(plain: Path) -> Iterator[Entry]:
+    with plain.open("rb") as tar:
         for member in tarball.members(tar):
             match member.kind:
                 case Kind.FILE:
-                    content = Stored(spool, member.offset, member.size) if member.size else b""
+                    content = Stored(plain, member.offset, member.size) if member.size else b""
                     yield entry.file(member.path, content, executable=bool(member.mode & 0o111))
                 case Kind.DIRECTORY:
                     yield entry.directory(member.path)

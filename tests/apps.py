@@ -3,7 +3,19 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from buildpacks.api import App, BuildContext, Interpreter, PinContext, PinnedWheel, Pins, Require, Setting, Target
+from buildpacks.api import (
+    App,
+    BuildContext,
+    Built,
+    Interpreter,
+    PinContext,
+    PinnedWheel,
+    Pins,
+    Repository,
+    Require,
+    Setting,
+    Target,
+)
 from layers.canonical import Json
 from layers.descriptor import Platform
 
@@ -45,6 +57,7 @@ class NoResolver:
         interpreter: Interpreter,
         target: Target,
         previous: tuple[PinnedWheel, ...],
+        built: tuple[Built, ...] = (),
     ) -> Mapping[str, Json]:
         """Fail."""
         raise AssertionError(requirements)
@@ -58,9 +71,14 @@ class NoResolver:
         target: Target,
         previous: tuple[PinnedWheel, ...],
         indexes: Mapping[str, str] | None = None,
+        built: tuple[Built, ...] = (),
     ) -> Mapping[str, Json]:
         """Fail."""
         raise AssertionError(text)
+
+    def repository(self, address: str) -> Repository:
+        """Fail."""
+        raise AssertionError(address)
 
     def export_uv(
         self, files: Mapping[str, str], *, extras: Sequence[str], groups: Sequence[str]

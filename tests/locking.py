@@ -10,6 +10,8 @@ from imagebuilder import uv_program
 from imagebuilder.fetch import Downloader
 from imagebuilder.index import IndexSettings, Place
 from imagebuilder.resolver import UvResolver
+from imagebuilder.sources.git import Repositories
+from layers.blobs import BlobStore
 from tests import apps, index
 
 PYTHON = apps.interpreter("3.13.5")
@@ -38,7 +40,9 @@ def resolver(folder: Path, url: str = "", **more: str) -> UvResolver:
     """Return a resolver that knows one index at most."""
     settings = IndexSettings((Place(url, "a test"),) if url else (), public=False)
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "UV_HTTP_RETRIES": "0", **more}
-    return UvResolver(Downloader(settings, environment=environment, backoff_s=0.001), folder / "cache" / "uv")
+    repositories = Repositories(BlobStore(folder / "cache"), folder / "scratch", environment)
+    downloader = Downloader(settings, environment=environment, backoff_s=0.001)
+    return UvResolver(downloader, folder / "cache" / "uv", repositories=repositories.fetch)
 
 
 def context(app: App, resolves: UvResolver) -> PinContext:

@@ -172,7 +172,9 @@ class SourceBuilder:
 
     def _pretended(self, wheel: PinnedWheel) -> str:
         """Return the version that a backend is told, since it would ask Git and there is no repository."""
-        return self.project_version if isinstance(wheel.source, Folder) else ""
+        if isinstance(wheel.source, Folder):
+            return self.project_version
+        return wheel.version if wheel.source.kind == "git" else ""
 
     def _make_environment(self, wheels: Sequence[PinnedWheel], files: Files, made: Path) -> None:
         found = environment.entries(wheels, self.interpreter, files, prefix=_ENVIRONMENT)

@@ -4,13 +4,13 @@ uv must run no code of strangers on the host, so it is shown wheels only. When i
 built of its source in the sandbox and put where uv finds it; then uv is asked again. The answer names the source.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildpacks import selection
-from buildpacks.api import App, Interpreter, PinnedWheel, Source, Target
+from buildpacks.api import App, Built, Interpreter, PinnedWheel, Repository, Source, Target
 from imagebuilder.resolver import UvResolver
 from imagebuilder.simple import IndexFile
 from imagebuilder.sources import pins
@@ -43,13 +43,15 @@ class SourceResolver:
         interpreter: Interpreter,
         target: Target,
         previous: tuple[PinnedWheel, ...],
+        built: tuple[Built, ...] = (),
     ) -> Mapping[str, Json]:
         """Resolve requirement files. Raises what uv's resolver raises, and what building a source raises."""
         return self._with_built(
             lambda uv: uv.resolve(
-                app, requirements=requirements, interpreter=interpreter, target=target, previous=previous
+                app, requirements=requirements, interpreter=interpreter, target=target, previous=previous, built=built
             ),
             interpreter,
+            built,
         )
 
     def resolve_text(
@@ -61,18 +63,34 @@ class SourceResolver:
         target: Target,
         previous: tuple[PinnedWheel, ...],
         indexes: Mapping[str, str] | None = None,
+        built: tuple[Built, ...] = (),
     ) -> Mapping[str, Json]:
         """Resolve the text of a requirement file. Raises as `resolve` does."""
         if indexes:
             return replace(self, uv=self.uv.bound(indexes)).resolve_text(
-                text, dependencies=dependencies, interpreter=interpreter, target=target, previous=previous
+                text,
+                dependencies=dependencies,
+                interpreter=interpreter,
+                target=target,
+                previous=previous,
+                built=built,
             )
         return self._with_built(
             lambda uv: uv.resolve_text(
-                text, dependencies=dependencies, interpreter=interpreter, target=target, previous=previous
+                text,
+                dependencies=dependencies,
+                interpreter=interpreter,
+                target=target,
+                previous=previous,
+                built=built,
             ),
             interpreter,
+            built,
         )
+
+    def repository(self, address: str) -> Repository:
+        """Fetch a commit."""
+        return self.uv.repository(address)
 
     def export_uv(
         self, files: Mapping[str, str], *, extras: Sequence[str], groups: Sequence[str]
@@ -81,19 +99,24 @@ class SourceResolver:
         return self.uv.export_uv(files, extras=extras, groups=groups)
 
     def _with_built(
-        self, ask: Callable[[UvResolver], Mapping[str, Json]], interpreter: Interpreter
+        self,
+        ask: Callable[[UvResolver], Mapping[str, Json]],
+        interpreter: Interpreter,
+        first: Sequence[Built],
     ) -> Mapping[str, Json]:
-        """Ask uv; as long as it misses a wheel, build one and ask again."""
+        """Ask uv when what is to be built first is; as long as it misses a wheel, build one and ask again."""
         built: list[PinnedWheel] = []
-        with scratch.folder(self.uv.folder / "built") as folder:
+        with scratch.folder(self.uv.folder.absolute() / "built") as folder:
+            wheels = {each.wheel.name: self._offer(each.wheel, self.builder(interpreter), folder)[1] for each in first}
             while True:
                 try:
-                    return _named(ask(self.uv.offering(folder) if built else self.uv), built)
+                    uv = self.uv.offering(folder, wheels) if built or wheels else self.uv
+                    return _named(ask(uv), built, wheels)
                 except NoWheelError as error:
                     source = self._find(error.wanted, interpreter, built) if len(built) < _MOST_BUILT else None
                     if source is None:
                         raise
-                    built.append(self._offer(source, self.builder(interpreter), folder))
+                    built.append(self._offer(source, self.builder(interpreter), folder)[0])
 
     def _find(self, wanted: str, interpreter: Interpreter, tried: Sequence[PinnedWheel]) -> PinnedWheel | None:
         """Return the newest source that is wanted and was not tried; a pre-release only if there is nothing else."""
@@ -114,15 +137,16 @@ class SourceResolver:
         source = Source("sdist", file.name, Digest(f"sha256:{file.sha256}"), file.size, name, index)
         return PinnedWheel(name, str(version), source)
 
-    def _offer(self, source: PinnedWheel, builder: SourceBuilder, folder: Path) -> PinnedWheel:
+    def _offer(self, source: PinnedWheel, builder: SourceBuilder, folder: Path) -> tuple[PinnedWheel, Path]:
         """Build a wheel into a folder, under a name that says which project, version and tag it is of."""
         complete = pins.pin_requires(source, self.uv, builder)
         path = builder.build(complete, builder.fetch(complete.sources))
         wheel = read_wheel(path)
         known = [str(tag) for tag in selection.tags(builder.interpreter, builder.target)]
         tag = next(tag for tag in known if tag in wheel.tags)
-        (folder / f"{wheel.name.replace('-', '_')}-{wheel.version}-{tag}.whl").symlink_to(path.absolute())
-        return complete
+        offered = folder / f"{wheel.name.replace('-', '_')}-{wheel.version}-{tag}.whl"
+        offered.symlink_to(path.absolute())
+        return complete, offered
 
 
 def _sources(uv: UvResolver, name: str, interpreter: Interpreter) -> "list[tuple[Version, IndexFile]]":
@@ -141,18 +165,22 @@ def _sources(uv: UvResolver, name: str, interpreter: Interpreter) -> "list[tuple
     return found
 
 
-def _named(document: Mapping[str, Json], built: Sequence[PinnedWheel]) -> Mapping[str, Json]:
-    """Put the sources in the place of the wheels that were made of them."""
+def _named(
+    document: Mapping[str, Json], built: Sequence[PinnedWheel], unpublished: Collection[str]
+) -> Mapping[str, Json]:
+    """Put the sources in the place of the wheels that were made of them; folders and repositories have no files."""
     packages = document["packages"]
     sources = {(wheel.name, wheel.version): source for wheel in built for source in wheel.sources[:1]}
     if not isinstance(packages, Sequence) or isinstance(packages, str):
         return document
-    return {**document, "packages": [_from_source(package, sources) for package in packages]}
+    return {**document, "packages": [_from_source(package, sources, unpublished) for package in packages]}
 
 
-def _from_source(package: Json, sources: Mapping[tuple[str, str], Source]) -> Json:
+def _from_source(package: Json, sources: Mapping[tuple[str, str], Source], unpublished: Collection[str]) -> Json:
     if not isinstance(package, Mapping):
         return package
+    if package.get("name") in unpublished:
+        return {"name": package["name"], "directory": {"path": "."}}
     source = sources.get((str(package.get("name")), str(package.get("version"))))
     if source is None:
         return package

@@ -80,7 +80,7 @@ def test_a_lock_that_was_made_from_other_requirements_is_ib313(tmp_path: Path, c
     [
         (lock(*PACKAGES, version="5.0"), {}, "IB312", "5.0"),
         (lock(*PACKAGES, strategy="cross_platform"), {}, "IB312", "inherit_metadata"),
-        (lock(package("x", "git = 'https://x/y'")), {}, "IB315", "x is a repository"),
+        (lock(package("x", "git = 'http://x.example/y'", "revision = '0'")), {}, "IB882", "http://x.example/y"),
         (lock(*PACKAGES), {"groups": "pg"}, "IB314", "no group pg"),
         (lock(*PACKAGES), {"extras": "ops"}, "IB314", "no extra ops"),
         ("[[", {}, "IB103", "pdm.lock"),

@@ -10,6 +10,7 @@ from buildpacks import pip_install
 from buildpacks.api import (
     App,
     BuildPlan,
+    Built,
     Fail,
     Interpreter,
     PinContext,
@@ -44,6 +45,7 @@ class FixedResolver:
         interpreter: Interpreter,
         target: Target,
         previous: tuple[PinnedWheel, ...],
+        built: tuple[Built, ...] = (),
     ) -> Mapping[str, Json]:
         self.asked.append((requirements, previous))
         return self.answer

@@ -137,7 +137,8 @@ def test_a_file_with_another_hash_is_refused(tmp_path: Path) -> None:
     [
         (1, "IB312", "till has no version"),
         ({"version": "==1.0", "markers": "nonsense"}, "IB312", "nonsense"),
-        ({"git": "https://x/y.git", "ref": "0"}, "IB315", "till is a folder"),
+        ({"hg": "https://x/y.git", "ref": "0"}, "IB315", "till is an archive or a repository"),
+        ({"path": "../till"}, "IB877", "../till"),
         ({"version": "nonsense !"}, "IB318", "nonsense"),
     ],
 )

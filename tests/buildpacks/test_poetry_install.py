@@ -129,7 +129,7 @@ def test_before_its_version_2_3_poetry_did_not_hash_the_groups_of_the_standard(t
             "x has no files",
         ),
         (lock(package("x"), package("x")), {}, "IB407", "'x'"),
-        (lock(package("x") + '[package.source]\ntype = "git"\n'), {}, "IB315", "x is a repository"),
+        (lock(package("x") + '[package.source]\ntype = "git"\nurl = "../x"\n'), {}, "IB882", "../x"),
         (lock(package("x") + '[package.source]\ntype = "file"\n'), {}, "IB315", "x is an archive"),
         (lock(package("x") + '[package.source]\ntype = "directory"\nurl = "../x"\n'), {}, "IB877", "../x"),
         (lock(package("x", tag="cp313-cp313-win_amd64")), {}, "IB411", "x: its file has no sha256"),

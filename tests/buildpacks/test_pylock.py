@@ -75,6 +75,9 @@ def test_a_lock_that_is_named_and_not_there_is_ib400(tmp_path: Path) -> None:
     assert caught.value.code == "IB400"
 
 
+COMMIT = '[[packages]]\nname = "x"\nvcs = { type = "git", url = "u", commit-id = "0" }\n'
+
+
 @pytest.mark.parametrize(
     ("text", "settings", "code", "words"),
     [
@@ -87,7 +90,8 @@ def test_a_lock_that_is_named_and_not_there_is_ib400(tmp_path: Path) -> None:
         (LOCK.replace("3.11", "3.99") + PACKAGES, {}, "IB408", ">=3.99"),
         (LOCK + package("x", tag="cp313-cp313-win_amd64"), {}, "IB407", "'x'"),
         (LOCK + '[[packages]]\nname = "x"\ndirectory = { path = "." }\n', {}, "IB878", "pylock.toml names ."),
-        (LOCK + '[[packages]]\nname = "x"\nvcs = { type = "git", url = "u", commit-id = "0" }\n', {}, "IB315", "x is"),
+        (LOCK + COMMIT, {}, "IB882", "from git+u@0"),
+        (LOCK + COMMIT.replace('"git"', '"hg"'), {}, "IB882", "none of Git"),
         ("=", {}, "IB103", "pylock.toml"),
     ],
 )

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from buildpacks import requirements
 from buildpacks.api import App
+from buildpacks.local import Named
 from layers.errors import BuildError
+from tests import apps
 
 SHA = "sha256:" + "a" * 64
 OTHER = "sha256:" + "b" * 64
@@ -107,16 +109,14 @@ def test_options_are_given_as_written_with_the_line_they_stand_in(tmp_path: Path
         ("flask --hash", "IB402"),
         ("flask --upgrade", "IB402"),
         ('--find-links "open', "IB402"),
-        ("-e .", "IB403"),
-        ("--editable=git+https://example.com/x.git", "IB403"),
-        ("./package", "IB403"),
-        ("package/", "IB403"),
-        (".", "IB403"),
+        ("-e flask", "IB402"),
+        ("--editable=hg+https://example.com/x", "IB402"),
+        ("./package --global-option=x", "IB403"),
         ("wheels/x-1.0-py3-none-any.whl", "IB403"),
         ("x-1.0.tar.gz", "IB403"),
         ("x @ file:///tmp/x-1.0-py3-none-any.whl", "IB403"),
-        ("git+https://example.com/x.git", "IB403"),
-        ("x @ git+https://example.com/x.git@main", "IB403"),
+        ("hg+https://example.com/x", "IB403"),
+        ("x @ svn+https://example.com/x@main", "IB403"),
         ("https://example.com/x-1.0.tar.gz", "IB403"),
         ("x @ https://example.com/x-1.0.zip", "IB403"),
         ("-r https://example.com/requirements.txt", "IB403"),
@@ -147,3 +147,43 @@ def test_whatever_stands_in_a_file_it_is_read_or_refused_with_a_hint(
         assert error.code in ("IB401", "IB402", "IB403", "IB404")
     else:
         assert found.files == ("requirements.txt",)
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        (".", Named("requirements.txt:1", ".")),
+        ("-e .[web, ops]", Named("requirements.txt:1", ".", extras=frozenset({"web", "ops"}))),
+        ("./libs/till", Named("requirements.txt:1", "./libs/till")),
+        ("libs/till/#egg=till", Named("requirements.txt:1", "libs/till/", "till")),
+        ("till @ file:libs/till", Named("requirements.txt:1", "libs/till", "till")),
+        ("--editable ../till ; os_name == 'nt'", Named("requirements.txt:1", "../till", marker="os_name == 'nt'")),
+        ("git+https://example.com/x@v1", Named("requirements.txt:1", "git+https://example.com/x@v1")),
+        (
+            "-e git+ssh://git@example.com/x.git@main#egg=till&subdirectory=libs/till",
+            Named("requirements.txt:1", "git+ssh://git@example.com/x.git@main#subdirectory=libs/till", "till"),
+        ),
+        (
+            "till[card] @ git+https://example.com/x ; python_version > '3'",
+            Named(
+                "requirements.txt:1",
+                "git+https://example.com/x",
+                "till",
+                frozenset({"card"}),
+                "python_version > '3'",
+            ),
+        ),
+    ],
+)
+def test_folders_and_repositories_are_told_apart(tmp_path: Path, line: str, named: Named) -> None:
+    app = apps.make(tmp_path, {"requirements.txt": f"{line}\nflask\n-f ./wheels\n"})
+    found = requirements.read(app, ("requirements.txt",))
+    assert (found.unpublished, found.names) == ((named,), ("flask",))
+    assert requirements.published(app, ("requirements.txt",)) == {"requirements.txt": "flask\n"}
+
+
+def test_a_folder_cannot_be_a_constraint(tmp_path: Path) -> None:
+    app = apps.make(tmp_path, {"requirements.txt": "-c constraints.txt\n", "constraints.txt": "./till\n"})
+    with pytest.raises(BuildError, match="as a constraint") as caught:
+        requirements.read(app, ("requirements.txt",))
+    assert caught.value.code == "IB403"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from imagebuilder.sandbox import rungs
-from tests import sdists
+from tests import repositories, sdists
 from tests.world import World
 
 pytestmark = pytest.mark.skipif(
@@ -113,3 +113,58 @@ def test_a_check_of_a_project_that_is_built_finds_no_difference(place: World) ->
     app = place.app(project(), "checked")
     ran = place.run("check", str(app))
     assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_folders_of_requirement_files_are_built_and_what_they_require_is_resolved(place: World) -> None:
+    requirements = "-r more.txt\n-e ./libs/till ; python_version > '3'\n../gone ; python_version < '3'\n"
+    till = sdists.BACKEND.format(name="till", version="3.0", tag="py3-none-any", needs=["click"], requires=["flask"])
+    files = {"main.py": "", "requirements.txt": requirements, "more.txt": "click<8.3\nlibs/card[chip]\n"}
+    files |= below("libs/card", project("card", '[project]\nname = "card"\nversion = "1.0"\n'))
+    files |= below("libs/till", {**project("till", '[project]\nname = "till"\n'), "backend.py": till})
+    app = place.app(files, "required")
+    layers = built(place, "required")
+    assert {"card", "till", "site-packages"} <= layers.keys()
+    listed = place.run("inspect", "oci:required.oci", "--files").stdout
+    assert "till-3.0.dist-info" in listed and "flask-3.1.2.dist-info" in listed and "click-8.2.0.dist-info" in listed
+    assert (app / "requirements.txt").read_text() == requirements
+    assert built(place, "required", "--locked", "--offline") == {
+        name: {**layer, "cached": name != "application"} for name, layer in layers.items()
+    }
+
+
+def test_requirements_that_the_backend_fills_in_are_resolved(place: World) -> None:
+    dynamic = '[project]\nname = "shop"\nversion = "1.0"\ndynamic = ["dependencies"]\n'
+    backend = sdists.BACKEND.format(name="shop", version="1.0", tag="py3-none-any", needs=[], requires=["click<8.3"])
+    place.app({**project(table=dynamic), "backend.py": backend}, "dynamic")
+    built(place, "dynamic")
+    assert "click-8.2.0.dist-info" in place.run("inspect", "oci:dynamic.oci", "--files").stdout
+
+
+def test_a_pipfile_may_name_folders(place: World) -> None:
+    pipfile = '[packages]\ntill = { path = "./libs/till", editable = true }\nclick = "<8.3"\n'
+    place.app({"main.py": "", "Pipfile": pipfile} | below("libs/till", project("till", "")), "piped")
+    assert "till" in built(place, "piped")
+
+
+@pytest.mark.parametrize("kind", ["requirements", "pylock", "pyproject"])
+def test_a_commit_is_pinned_verified_and_built(place: World, kind: str) -> None:
+    origin = place.folder / f"origin-{kind}"
+    commit = repositories.commit(origin, project("till", '[project]\nname = "till"\n', version="2.0"), tag="v2")
+    address = f"git+file://{origin}"
+    files = {
+        "requirements": {"requirements.txt": f"{address}@v2\nclick==8.2.0\n"},
+        "pylock": {
+            "pylock.toml": 'lock-version = "1.0"\ncreated-by = "us"\n[[packages]]\nname = "till"\nversion = "2.0"\n'
+            f'vcs = {{ type = "git", url = "file://{origin}", commit-id = "{commit}" }}\n'
+        },
+        "pyproject": {"pyproject.toml": f'[project]\nname = "x"\ndependencies = ["till @ {address}@main"]\n'},
+    }[kind]
+    app = place.app({"main.py": "", **files}, f"git-{kind}")
+    assert "till" in built(place, f"git-{kind}")
+    assert f'commit-id = "{commit}"' in (app / "imagebuilder.lock").read_text()
+    repositories.commit(origin, {"till.py": "VALUE = 2\n"})
+    fresh = {"IMAGEBUILDER_CACHE_DIR": str(place.folder / f"fresh-{kind}")}
+    first, again = built(place, f"git-{kind}"), built(place, f"git-{kind}", "--locked", **fresh)
+    assert first["till"]["digest"] == again["till"]["digest"] and not again["till"]["cached"]
+    origin.rename(place.folder / f"gone-{kind}")
+    assert built(place, f"git-{kind}", "--locked", "--offline", **fresh)["till"]["cached"]
