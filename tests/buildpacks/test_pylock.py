@@ -90,7 +90,6 @@ COMMIT = '[[packages]]\nname = "x"\nvcs = { type = "git", url = "u", commit-id =
         (LOCK.replace("3.11", "3.99") + PACKAGES, {}, "IB408", ">=3.99"),
         (LOCK + package("x", tag="cp313-cp313-win_amd64"), {}, "IB407", "'x'"),
         (LOCK + '[[packages]]\nname = "x"\ndirectory = { path = "." }\n', {}, "IB878", "pylock.toml names ."),
-        (LOCK + COMMIT, {}, "IB882", "from git+u@0"),
         (LOCK + COMMIT.replace('"git"', '"hg"'), {}, "IB882", "none of Git"),
         ("=", {}, "IB103", "pylock.toml"),
     ],
