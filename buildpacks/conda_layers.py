@@ -128,11 +128,19 @@ def _installer(
             warn(f"{pin.name} {pin.version} has {', '.join(package.hooks)}, which nobody runs: see if it is needed")
         folder = scratch / f"conda-{pin.source.digest.hex}"
         folder.mkdir()
-        channel, _, rest = pin.source.locator.rpartition("/")[0].rpartition("/")
-        origin = {"channel": channel, "subdir": rest, "fn": pin.source.name, "sha256": pin.source.digest.hex}
-        return conda_entries(package, scheme, folder=folder, origin=origin)
+        return conda_entries(package, scheme, folder=folder, origin=_origin(pin.source))
 
     return installed
+
+
+def _origin(source: Source) -> dict[str, Json]:
+    """Say what file a package was, as records of conda do; those who read them insist on an address."""
+    return {
+        "channel": source.locator.rsplit("/", 2)[0],
+        "fn": source.name,
+        "sha256": source.digest.hex,
+        "url": f"conda:{source.locator}",
+    }
 
 
 def _read(pin: PinnedConda, files: Files) -> "CondaPackage":

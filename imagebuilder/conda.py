@@ -4,7 +4,7 @@ What channels offer is fetched by our own downloader, so that credentials, proxi
 rattler only solves. Of the host nothing counts: the virtual packages are those of the image.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -112,8 +112,11 @@ class RattlerSolver:
             ) from error
         subdirs = (conda_files.SUBDIRS[target.platform.architecture], "noarch")
         with scratch.folder(self.folder) as folder:
-            offers = [(channel, subdir) for channel in channels for subdir in subdirs]
-            repodata = [self._load(*offer, folder / f"{number}.json") for number, offer in enumerate(offers)]
+            repodata = [
+                each
+                for number, channel in enumerate(channels)
+                for each in self._load_all(channel, subdirs, folder / str(number))
+            ]
             try:
                 found = asyncio.run(
                     rattler.solve_with_sparse_repodata(
@@ -144,30 +147,47 @@ class RattlerSolver:
                     found += [_find(each, repodata) for each in here]
         return tuple(found)
 
+    def _load_all(self, channel: str, subdirs: Sequence[str], folder: Path) -> "list[SparseRepoData]":
+        """Return what a channel has; it need not have anything for one of the architectures."""
+        folder.mkdir()
+        found, missing = [], []
+        for subdir in subdirs:
+            try:
+                found.append(self._load(channel, subdir, folder / f"{subdir}.json"))
+            except BuildError as error:
+                if error.code != "IB703":
+                    raise
+                missing.append(error)
+        if not found:
+            raise missing[0]
+        return found
+
     def _load(self, channel: str, subdir: str, path: Path) -> "SparseRepoData":
         import rattler  # see above
 
         name = channel_name(channel)
         address = f"{self.channels.address(channel)}/{subdir}/repodata.json"
-        path.write_bytes(self._fetch(address, name))
+        size = 0
+        with path.open("wb") as file:
+            for chunk in self._fetch(address):
+                size += file.write(chunk)
+                if size > _REPODATA_MAX:
+                    raise _unreadable(name, f"it has more than {_REPODATA_MAX} bytes")
         try:
             return rattler.SparseRepoData(rattler.Channel(name), subdir, path)
         except (OSError, ValueError) as error:
             raise _unreadable(name, str(error)) from error
 
-    def _fetch(self, address: str, name: str) -> bytes:
+    def _fetch(self, address: str) -> Iterator[bytes]:
+        """Yield what a channel says it has; most have it compressed as well."""
         try:
             compressed = self.download(f"{address}.zst", _REPODATA_MAX)
         except BuildError as error:
             if error.code != "IB703":
                 raise
-            return self.download(address, _REPODATA_MAX)
-        plain = bytearray()
-        for chunk in unzstd.plain([compressed]):
-            plain += chunk
-            if len(plain) > _REPODATA_MAX:
-                raise _unreadable(name, f"it has more than {_REPODATA_MAX} bytes")
-        return bytes(plain)
+            yield self.download(address, _REPODATA_MAX)
+        else:
+            yield from unzstd.plain([compressed])
 
 
 def _import_rattler() -> None:
