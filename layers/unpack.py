@@ -26,18 +26,25 @@ def unpack(entries: Iterable[Entry], folder: Path, *, time_s: int) -> None:
     ns = time_s * 1_000_000_000
     folder.mkdir()
     for path in folders:
-        (folder / path).mkdir()
+        (folder / on_disk(path)).mkdir()
     with closing(Reader()) as reader:
         for entry in _of(Kind.FILE, placed):
-            _write(folder / entry.path, entry, reader, ns)
+            _write(folder / on_disk(entry.path), entry, reader, ns)
     for entry in _of(Kind.SYMLINK, placed):
-        (folder / entry.path).symlink_to(entry.target)
-        os.utime(folder / entry.path, ns=(ns, ns), follow_symlinks=False)
+        link = folder / on_disk(entry.path)
+        link.symlink_to(on_disk(entry.target))
+        os.utime(link, ns=(ns, ns), follow_symlinks=False)
     for entry in _of(Kind.HARDLINK, placed):
-        (folder / entry.path).hardlink_to(folder / entry.target)
+        (folder / on_disk(entry.path)).hardlink_to(folder / on_disk(entry.target))
     for path in (*reversed(folders), ""):  # the content of a folder changes its time, so the innermost come first
-        (folder / path).chmod(0o755)
-        os.utime(folder / path, ns=(ns, ns))
+        made = folder / on_disk(path)
+        made.chmod(0o755)
+        os.utime(made, ns=(ns, ns))
+
+
+def on_disk(text: str) -> str:
+    """Return a path or another text of an image, which is UTF-8, as this process has it, whatever its locale."""
+    return os.fsdecode(text.encode("utf-8", "surrogateescape"))
 
 
 def _placed(entries: Iterable[Entry]) -> Mapping[str, Entry]:

@@ -24,7 +24,7 @@ from layers.canonical import Json
 from layers.entry import Entry
 from layers.errors import BuildError, UsageError
 from layers.layer import Layer
-from layers.unpack import unpack
+from layers.unpack import on_disk, unpack
 
 NAME = "static files"
 _PROGRAM, _RESULT, _ANSWER = "/build/program", "/build/result", "answer.json"
@@ -68,7 +68,7 @@ class StaticFiles:
         folder, root = made / "image", self.image.base(self.cache, self.fetch)
         lay_out(self.layers, self.cache.store, spools=made, folder=folder)
         place = self._find(made, folder, root)
-        ours = folder / place.strip("/")
+        ours = folder / on_disk(place.strip("/"))
         static = made / "static"
         try:
             ours.mkdir(parents=True, exist_ok=True)
@@ -76,7 +76,9 @@ class StaticFiles:
         except OSError as error:
             raise _unusable(place, f"there can be no such folder: {error.strerror}") from error
         # What the application itself has there stays below the layer, and is not seen here.
-        self._run(["python", self.program, "collectstatic", "--noinput"], folder, root, writable={place: static})
+        self._run(
+            ["python", self.program, "collectstatic", "--noinput"], folder, root, writable={on_disk(place): static}
+        )
         return tree.entries(static, at=place.strip("/"), ignored=lambda _path: False)
 
     def _find(self, made: Path, folder: Path, root: Path) -> str:
@@ -105,7 +107,7 @@ class StaticFiles:
         image = {place: path for place, path in mounted(folder, root) if place not in writable}
         sandbox = Sandbox(root, writable, {**image, **(readable or {})})
         try:
-            command.run(sandbox, words, env=self.env, cwd=self.working_dir)
+            command.run(sandbox, [on_disk(word) for word in words], env=self.env, cwd=self.working_dir)
         except BuildError as error:
             raise _failed(self.program, error) from error
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from layers.errors import BuildError
+from layers.unpack import on_disk
 
 # The user inside, whoever builds: `nonroot` of our own bases.
 UID = 65532
@@ -153,7 +154,7 @@ def start(env: Mapping[str, str], cwd: str) -> list[str]:
     """Say where a command starts, and with which variables."""
     words = ["--chdir", cwd]
     for name in sorted(env):
-        words += ["--setenv", name, env[name]]
+        words += ["--setenv", name, on_disk(env[name])]
     return words
 
 

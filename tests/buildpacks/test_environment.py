@@ -1,6 +1,6 @@
 """The virtual environment as layers: which wheel goes where, and what makes a layer another one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -175,3 +175,42 @@ def test_of_very_many_sources_some_share_a_layer() -> None:
     specs = environment.wheel_layers([from_source(f"p{number:03}") for number in range(70)], PYTHON, Shelf(Path()))
     assert len(specs) == 1 + 64 + 1
     assert len(specs[-1].sources) == 6
+
+
+class Compiler:
+    """Names the bytecode of modules after them."""
+
+    def recipe(self) -> Mapping[str, Json]:
+        return {"interpreter": "of a test"}
+
+    def standard_library(self) -> LayerSpec:
+        return LayerSpec("bytecode python", {"all": "modules"}, lambda _files: ())
+
+    def modules(self, entries: Iterable[Entry], folder: str) -> tuple[Entry, ...]:
+        return tuple(replace(one, path=f"{one.path}c") for one in entries if one.path.startswith(f"{folder}/"))
+
+
+def with_bytecode(wheels: Sequence[PinnedWheel], folder: Path) -> tuple[LayerSpec, ...]:
+    pins = Pins(wheels=tuple(wheels))
+    context = BuildContext(App(folder), (), TARGET, PYTHON, pins, frozenset(), compiler=Compiler())
+    return environment.build(context).layers
+
+
+def test_bytecode_comes_above_the_packages_and_changes_none_of_their_layers(tmp_path: Path) -> None:
+    wheels, files = stored(tmp_path, index.wheel("a", files={"a.py": b""}), index.wheel("b", files={"b.py": b""}))
+    plain = environment.wheel_layers(wheels, PYTHON)
+    specs = with_bytecode(wheels, tmp_path)
+    assert [spec.name for spec in specs] == ["environment", "site-packages", "bytecode site-packages"]
+    assert [spec.key for spec in specs[:2]] == [spec.key for spec in plain]
+    assert specs[2].key == {**specs[1].key, "layer": "bytecode", "compiler": {"interpreter": "of a test"}}
+    packages = "layers/site-packages/lib/python3.13/site-packages"
+    assert {f"{packages}/a.pyc", f"{packages}/b.pyc"} <= made(specs[2], files).keys()
+
+
+def test_layers_with_and_without_bytecode_are_no_more_than_engines_take(tmp_path: Path) -> None:
+    wheels = [pinned(f"p{number:03}", MIB + number) for number in range(100)]
+    specs = with_bytecode(wheels, tmp_path)
+    assert len(specs) == 1 + 64 + 1 + 32 + 1
+    shared = specs[-1]
+    assert shared.name == "bytecode site-packages" and len(shared.sources) == 100 - 32
+    assert {spec.name for spec in specs[66:-1]} == {f"bytecode p{number:03}" for number in range(68, 100)}

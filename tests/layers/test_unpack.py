@@ -2,6 +2,8 @@
 
 import itertools
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from layers.entry import Entry, Kind, directory, file, symlink
 from layers.errors import IntegrityError
 from layers.unpack import unpack
 
+ROOT = Path(__file__).parent.parent.parent
 TREE = (
     directory("usr/bin", 0o700),
     file("usr/bin/tool", b"tool", executable=True),
@@ -93,3 +96,21 @@ def test_what_would_land_elsewhere_is_refused_before_anything_is_written(
 def test_nothing_is_unpacked_into_a_folder_that_is_there(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError):
         unpack(TREE, tmp_path, time_s=1)
+
+
+def test_names_are_utf8_whatever_the_locale(tmp_path: Path) -> None:
+    program = r"""
+import sys
+from pathlib import Path
+from layers.entry import Entry, Kind, file, symlink
+from layers.unpack import unpack
+name = "\u0151"
+hard = Entry("h" + name, Kind.HARDLINK, 0o644, target="f" + name)
+entries = (file("f" + name, b"x"), symlink("g" + name, "f" + name), hard, file("d\udcff/i", b"x"))
+unpack(entries, Path(sys.argv[1], "root"), time_s=1)
+"""
+    locale = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], env=locale, check=True)
+    names = [b"d\xff", *(f"{letter}\u0151".encode() for letter in "fgh")]
+    assert sorted(os.fsencode(path.name) for path in (tmp_path / "root").iterdir()) == names
+    assert (tmp_path / "root/g\u0151").readlink() == Path("f\u0151")
