@@ -28,7 +28,7 @@ _ALWAYS = (
 )
 _SHOWN = 3
 
-# Of names of libraries to the packages that have them, the likeliest first.
+# Of names of libraries and headers to the packages that have them, the likeliest first.
 Lookup = Callable[[Collection[str]], Mapping[str, Sequence[str]]]
 
 

@@ -93,6 +93,7 @@ def suppliers(request: BuildRequest, cache: Cache, progress: Progress) -> Suppli
             return files
 
     index = functools.cache(functools.partial(_index, request, mirrors, get, progress))
+    packages_with = functools.partial(_packages_with, request, mirrors, downloader, cache.store, progress)
     images = BaseImages(cache, remote.settings_of(request, progress), progress, offline=request.offline)
     return Suppliers(
         index,
@@ -101,9 +102,9 @@ def suppliers(request: BuildRequest, cache: Cache, progress: Progress) -> Suppli
         pythons,
         functools.cache(lambda: _resolver(request, downloader(), cache)),
         fetch,
-        functools.partial(_packages_with, request, mirrors, downloader, cache.store, progress),
+        packages_with,
         cache.root / "scratch",
-        _builder(request, cache, progress, fetch),
+        _builder(request, cache, progress, fetch, packages_with),
         _compiler(cache, fetch),
         RattlerSolver(channels, get, cache.root / "scratch"),
     )
@@ -180,7 +181,11 @@ def _keep(store: BlobStore, digest: Digest, get: Callable[[], bytes]) -> bytes:
 
 
 def _builder(
-    request: BuildRequest, cache: Cache, progress: Progress, fetch: Callable[[Sequence[Source], str], Files]
+    request: BuildRequest,
+    cache: Cache,
+    progress: Progress,
+    fetch: Callable[[Sequence[Source], str], Files],
+    packages_with: libraries.Lookup,
 ) -> Callable[[Base, Interpreter], "SourceBuilder"]:
     """Return what makes builders; what one of them has built, none of them builds again."""
     built: dict[Digest, Path] = {}
@@ -200,6 +205,7 @@ def _builder(
             use_cache=request.use_cache,
             folders=folders,
             project_version=project_version.value if project_version else "",
+            packages_with=packages_with if isinstance(base, BasePins) else lambda _names: {},
             built=built,
         )
 

@@ -1,6 +1,7 @@
 """Contents: which packages of a suite have a file. Debian's list of all files is large, and rarely needed.
 
-It lists paths as they were before / and /usr were merged. Libraries are looked for where the linker does.
+It lists paths as they were before / and /usr were merged. Libraries are looked for where the linker does, headers (by
+the name that `#include` has) wherever a package may put them.
 """
 
 import re
@@ -22,12 +23,13 @@ _PLAIN_MAX = 4 << 30
 _LINE_MAX = 1 << 20
 _FOLDERS = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
 _NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+")
+_HEADER = re.compile(r".*\.(h|hh|hpp|hxx)")
 
 
 def packages_with(
-    libraries: Collection[str], suite: str, architecture: str, *, mirrors: Mirrors, download: Download, keep: Keep
+    names: Collection[str], suite: str, architecture: str, *, mirrors: Mirrors, download: Download, keep: Keep
 ) -> Mapping[str, tuple[str, ...]]:
-    """Return for each library the packages that have it, the likeliest first; none for those that nobody has.
+    """Return for each library or header the packages that have it, the likeliest first; nothing if nobody has it.
 
     `keep` remembers the list by its hash. Raises IntegrityError as reading the index of packages does, and IB557 for
     a damaged list.
@@ -47,20 +49,36 @@ def packages_with(
     packed = keep(digest, lambda: download(f"{root}/{file}", size))
     if Digest.of(packed) != digest:
         raise _damaged(suite, f"{path} is not what the signed Release file promises")
-    return _find(packed, {*libraries}, _FOLDERS[architecture])
+    headers = {name for name in names if _HEADER.fullmatch(name)}
+    return _find(packed, {*names} - headers, headers, _FOLDERS[architecture])
 
 
-def _find(packed: bytes, libraries: Collection[str], folder: str) -> dict[str, tuple[str, ...]]:
-    found: dict[str, list[str]] = {}
+def _find(
+    packed: bytes, libraries: Collection[str], headers: Collection[str], folder: str
+) -> dict[str, tuple[str, ...]]:
+    found: dict[str, set[tuple[int, int, str]]] = {}
     marks = tuple(f"{place}/".encode() for place in (f"lib/{folder}", "lib"))
     for line in _lines(packed):
         path, _, packages = line.rpartition(b" ")
         place, slash, name = path.rstrip().rpartition(b"/")
         if (place + slash).removeprefix(b"usr/") in marks and (text := name.decode("utf-8", "replace")) in libraries:
-            names = (each.rpartition("/")[2] for each in packages.decode("utf-8", "replace").split(","))
-            found.setdefault(text, []).extend(filter(_NAME.fullmatch, names))
-    # Variants of a library have longer names than the package that all others depend on.
-    return {name: tuple(sorted({*packages}, key=lambda each: (len(each), each))) for name, packages in found.items()}
+            found.setdefault(text, set()).update(_owners(packages, 0))
+        elif headers and place.startswith(b"usr/include"):
+            for header in headers:
+                if path.rstrip().endswith(f"/{header}".encode()):
+                    found.setdefault(header, set()).update(_owners(packages, place.count(b"/")))
+    return {name: tuple(dict.fromkeys(owner for *_, owner in sorted(owners))) for name, owners in found.items()}
+
+
+def _owners(packages: bytes, depth: int) -> Iterator[tuple[int, int, str]]:
+    """Yield packages after what sorts them, the likeliest first.
+
+    Variants of a library have longer names than the package that all others depend on; a header further down in the
+    tree is somebody's copy.
+    """
+    for package in packages.decode("utf-8", "replace").split(","):
+        if _NAME.fullmatch(name := package.rpartition("/")[2]):
+            yield depth, len(name), name
 
 
 def _lines(packed: bytes) -> Iterator[bytes]:

@@ -21,6 +21,7 @@ from imagebuilder.base.pins import Base, BasePins
 from imagebuilder.buildroot import build_root, here, root_key
 from imagebuilder.cache import Cache
 from imagebuilder.export import FORMAT
+from imagebuilder.libraries import Lookup
 from imagebuilder.progress import Progress
 from imagebuilder.sandbox import command
 from imagebuilder.sandbox.box import EPOCH, Sandbox
@@ -59,7 +60,8 @@ class SourceBuilder:
     """Builds wheels for an interpreter and a base; implements buildpacks.services.WheelBuilder.
 
     `fetch` brings packages of the base and sources by their hash. What was built is kept in the cache and, unless
-    `use_cache` is off, taken from there; `built` is what was in this run, by recipe.
+    `use_cache` is off, taken from there; `built` is what was in this run, by recipe. `packages_with` says which package
+    of Debian has a header that a build lacks.
     """
 
     base: Base
@@ -71,6 +73,7 @@ class SourceBuilder:
     use_cache: bool = True
     folders: Folders = field(default_factory=lambda: Folders(App(Path("/nonexistent"))))
     project_version: str = ""
+    packages_with: Lookup = lambda _names: {}
     built: dict[Digest, Path] = field(default_factory=dict)
     _locks: dict[object, threading.Lock] = field(default_factory=dict)
 
@@ -159,7 +162,7 @@ class SourceBuilder:
             try:
                 command.run(sandbox, words, env=_variables(self._pretended(wheel)), cwd=place)
             except BuildError as error:
-                raise failed(wheel, error) from error
+                raise failed(wheel, error, self.packages_with) from error
             yield _answer(made / "result" / hook.ANSWER, wheel), made / "result"
 
     def _source(self, source: Source | Folder, files: Files, made: Path) -> Sdist:

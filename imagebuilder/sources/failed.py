@@ -3,10 +3,11 @@
 import re
 
 from buildpacks.api import Folder, PinnedWheel
+from imagebuilder.libraries import Lookup
 from layers.errors import BuildError
 
 _HEADER = re.compile(r"fatal error: ([\w./+-]+): No such file or directory")
-# Headers by the package that has them. Debian's own list of all files has 40 MB: too much for a hint.
+# Packages of the headers that are missed most; Debian's own list of all files takes seconds, and a network.
 _PACKAGES = {
     "Python.h": "gcc",
     "cairo.h": "libcairo2-dev",
@@ -51,7 +52,7 @@ _UNVERSIONED = re.compile(
 _LIBRARY = re.compile(r"/usr/bin/(?:\S*-)?ld: cannot find -l([\w+.-]+)")
 
 
-def failed(wheel: PinnedWheel, error: BuildError) -> BuildError:
+def failed(wheel: PinnedWheel, error: BuildError, packages_with: Lookup) -> BuildError:
     """Say of a failed command which package it was for and what may help."""
     said = "\n".join(error.details)
     if _UNVERSIONED.search(said):
@@ -65,22 +66,29 @@ def failed(wheel: PinnedWheel, error: BuildError) -> BuildError:
     return BuildError(
         f"cannot build {wheel} from source: {error.message}",
         details=error.details,
-        hint=_hint(said) or error.hint,
+        hint=_hint(said, packages_with) or error.hint,
         code="IB872" if error.code == "IB862" else error.code,
     )
 
 
-def _hint(said: str) -> str:
+def _hint(said: str, packages_with: Lookup) -> str:
     for words, package in _PROGRAMS.items():
         if re.search(words, said):
             return _add(package)
     if header := _HEADER.search(said):
-        package = _PACKAGES.get(header[1], "")
+        package = _PACKAGES.get(header[1]) or _looked_up(header[1], packages_with)
         wanted = f"the package of Debian that has {header[1]}, most often named lib…-dev"
         return _add(package) if package else f"name in `build-packages` {wanted}"
     if library := _LIBRARY.search(said):
         return f"name in `build-packages` the package of Debian that has lib{library[1]}.so"
     return ""
+
+
+def _looked_up(header: str, packages_with: Lookup) -> str:
+    try:
+        return next(iter(packages_with([header]).get(header, ())), "")
+    except BuildError:
+        return ""  # that the list of files cannot be had is not what went wrong
 
 
 def _add(package: str) -> str:

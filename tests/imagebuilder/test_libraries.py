@@ -212,15 +212,28 @@ lib/x86_64-linux-gnu/libz.so.1                libs/zlib1g
 {ARCH}/samba/libz.so.1                        libs/samba
 usr/lib/libplain.so.2                         libs/libplain2
 usr/lib/aarch64-linux-gnu/libother.so.1       libs/other
+usr/include/node/zlib.h                       libdevel/node-dev
+usr/include/zlib.h                            libdevel/zlib1g-dev
+usr/include/x86_64-linux-gnu/curl/curl.h      libdevel/libcurl4-openssl-dev,libdevel/libcurl4-gnutls-dev
+usr/include/x86_64-linux-gnu/curl/xcurl.h     libdevel/other-dev
+usr/lib/klibc/include/zlib.h                  libdevel/libklibc-dev
 """
 
 
 def test_packages_are_found_where_the_linker_looks() -> None:
     names = {"libz.so.1", "libblas.so.3", "libplain.so.2", "libother.so.1"}
-    assert contents._find(gzip.compress(LISTED.encode()), names, "x86_64-linux-gnu") == {
+    assert contents._find(gzip.compress(LISTED.encode()), names, (), "x86_64-linux-gnu") == {
         "libz.so.1": ("zlib1g",),
         "libblas.so.3": ("libblas3", "libatlas3-base"),
         "libplain.so.2": ("libplain2",),
+    }
+
+
+def test_headers_are_found_wherever_a_package_puts_them_the_nearest_first() -> None:
+    names = {"zlib.h", "curl/curl.h", "nobody.h"}
+    assert contents._find(gzip.compress(LISTED.encode()), (), names, "x86_64-linux-gnu") == {
+        "zlib.h": ("zlib1g-dev", "node-dev"),
+        "curl/curl.h": ("libcurl4-gnutls-dev", "libcurl4-openssl-dev"),
     }
 
 
@@ -229,5 +242,5 @@ def test_packages_are_found_where_the_linker_looks() -> None:
 )
 def test_a_damaged_list_is_an_error(content: bytes) -> None:
     with pytest.raises(IntegrityError) as caught:
-        contents._find(content, {"libz.so.1"}, "x86_64-linux-gnu")
+        contents._find(content, {"libz.so.1"}, (), "x86_64-linux-gnu")
     assert caught.value.code == "IB557"

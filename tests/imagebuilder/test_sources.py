@@ -4,7 +4,7 @@ import ast
 import json
 import os
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -278,9 +278,27 @@ MESSAGES = {
 @pytest.mark.parametrize("line", MESSAGES)
 def test_what_a_compiler_misses_is_named_as_a_package_of_debian(line: str) -> None:
     ended = BuildError("python failed: exit status 1", hint="as it was", code="IB862", details=("first", line))
-    error = failed(WHEEL, ended)
+    error = failed(WHEEL, ended, lambda _names: {})
     assert MESSAGES[line] in error.hint
     assert (error.code, error.details) == ("IB872", ("first", line))
+
+
+def test_a_header_that_few_miss_is_looked_up_in_debian_s_list_of_files() -> None:
+    line = "x.c:3:10: fatal error: deep/strange.h: No such file or directory"
+    ended = BuildError("python failed: exit status 1", hint="as it was", code="IB862", details=(line,))
+    asked: list[str] = []
+
+    def packages_with(names: Collection[str]) -> dict[str, list[str]]:
+        asked.extend(names)
+        return {"deep/strange.h": ["libstrange-dev", "libstrange2-dev"]}
+
+    assert '["libstrange-dev"]' in failed(WHEEL, ended, packages_with).hint
+    assert asked == ["deep/strange.h"]
+
+    def unreachable(_names: Collection[str]) -> dict[str, list[str]]:
+        raise BuildError("no network", hint="", code="IB701")
+
+    assert "has deep/strange.h" in failed(WHEEL, ended, unreachable).hint
 
 
 @pytest.mark.parametrize(
@@ -294,13 +312,13 @@ def test_what_a_compiler_misses_is_named_as_a_package_of_debian(line: str) -> No
 )
 def test_a_backend_that_asks_git_for_the_version_is_ib876_with_what_to_set(line: str) -> None:
     ended = BuildError("python failed: exit status 1", hint="as it was", code="IB862", details=("first", line))
-    of_folder, of_file = failed(PinnedWheel("shop", "", Folder(".")), ended), failed(WHEEL, ended)
+    of_folder, of_file = failed(PinnedWheel("shop", "", Folder(".")), ended, dict), failed(WHEEL, ended, dict)
     assert (of_folder.code, of_file.code) == ("IB876", "IB876")
     assert "--project-version" in of_folder.hint and "released version" in of_file.hint
 
 
 def test_a_sandbox_that_cannot_be_made_is_no_failure_of_the_package() -> None:
-    error = failed(WHEEL, BuildError("commands of a build cannot be shut in here", hint="help", code="IB860"))
+    error = failed(WHEEL, BuildError("commands of a build cannot be shut in here", hint="help", code="IB860"), dict)
     assert (error.code, error.hint) == ("IB860", "help")
 
 
