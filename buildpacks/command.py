@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from posixpath import basename, normpath
 
+from buildpacks import local
 from buildpacks.api import App, Setting
 from layers.errors import UsageError
 
@@ -93,10 +94,17 @@ def os_packages(app: App, command: Command) -> tuple[str, ...]:
 
 
 def stop_signal(app: App, command: Command) -> str:
-    """Name the signal that ends a program in good order: SIGTERM where it is listened to, SIGINT for plain Python."""
+    """Name the signal that ends a program in good order: SIGTERM where it is listened to, SIGINT for plain Python.
+
+    Plain Python are the commands of the application's own project, too.
+    """
     program = basename(command.program[0]) if command.program else ""
     if program in _INTERRUPTED:
         return "SIGINT"
+    if called := local.commands(app).get(program):
+        module = called.partition(":")[0].strip().replace(".", "/")
+        paths = [f"{folder}{module}{end}" for folder in ("", "src/") for end in (".py", "/__init__.py")]
+        return "SIGTERM" if any("SIGTERM" in app.text(path) for path in paths if app.has(path)) else "SIGINT"
     if not _PYTHON.fullmatch(program):
         return "SIGTERM"
     if "-m" in command.program[:-1]:

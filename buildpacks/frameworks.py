@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from buildpacks import local
 from buildpacks.api import App
 from layers.errors import UsageError
 
@@ -62,15 +63,21 @@ class Start:
 
 
 def find(app: App, distributions: frozenset[str]) -> Start:
-    """Return how to start an application: a server for the framework it uses, else its main script, else `python`."""
+    """Return how to start an application: its own command, else a server for its framework, its script, `python`."""
     return (
-        _django(app, distributions)
+        _command(app, distributions)
+        or _django(app, distributions)
         or _streamlit(app, distributions)
         or _gradio(app, distributions)
         or _web_object(app, distributions)
         or _script(app)
         or Start(("python",), "nothing to start was found: name it with --entry or in a Procfile")
     )
+
+
+def _command(app: App, distributions: frozenset[str]) -> Start | None:
+    names = tuple(local.commands(app)) if local.is_among(app, distributions) else ()
+    return Start(names, "the only command of the project in pyproject.toml") if len(names) == 1 else None
 
 
 def environment(distributions: frozenset[str]) -> Mapping[str, str]:

@@ -20,6 +20,7 @@ _PYPROJECT = "pyproject.toml"
 _FILES = (_PYPROJECT, "setup.cfg", "setup.py")
 _OPTED_OUT = (("tool", "uv", "package"), ("tool", "poetry", "package-mode"), ("tool", "pdm", "distribution"))
 _NAMES = (("project", "name"), ("tool", "poetry", "name"), ("tool", "flit", "metadata", "module"))
+_COMMANDS = (("project", "scripts"), ("tool", "poetry", "scripts"), ("tool", "flit", "scripts"))
 _IN_SETUP = re.compile(r"""\bname\s*=\s*["']([A-Za-z0-9][A-Za-z0-9._-]*)["']""")
 
 
@@ -50,6 +51,25 @@ def is_installed(document: Mapping[str, object]) -> bool:
     """Say whether the project that a pyproject.toml describes is a package, and so installed itself."""
     package = value_at(document, "tool", "uv", "package") is True or isinstance(document.get("build-system"), dict)
     return package and not any(value_at(document, *keys) is False for keys in _OPTED_OUT)
+
+
+def own_name(app: App) -> tuple[str, ...]:
+    """Return the normalised name of the application's own project, if it is one that is installed."""
+    installed = app.has(_PYPROJECT) and is_installed(app.toml(_PYPROJECT))
+    return (_normalised(named),) if installed and (named := _name_of(app.toml(_PYPROJECT))) else ()
+
+
+def is_among(app: App, distributions: frozenset[str]) -> bool:
+    """Say whether the application's own project is one of these distributions."""
+    named = _name_of(app.toml(_PYPROJECT)) if app.has(_PYPROJECT) else ""
+    return bool(named) and _normalised(named) in distributions
+
+
+def commands(app: App) -> Mapping[str, str]:
+    """Return the commands that the application's own project has once it is installed, and what each calls."""
+    document = app.toml(_PYPROJECT) if app.has(_PYPROJECT) else {}
+    tables = (value_at(document, *keys) for keys in _COMMANDS)
+    return {str(name): str(target) for table in tables if isinstance(table, dict) for name, target in table.items()}
 
 
 def project(app: App, document: Mapping[str, object]) -> tuple[PinnedWheel, ...]:
@@ -105,9 +125,12 @@ def folder(app: App, path: str, *, origin: str, name: str = "") -> PinnedWheel:
 
 def name_in(read: Callable[[str], str | None]) -> str:
     """Return the name of a project as its files say it; empty if they leave that to their code."""
-    document = _toml(read(_PYPROJECT) or "")
-    named = next((str(name) for keys in _NAMES if (name := value_at(document, *keys))), "")
+    named = _name_of(_toml(read(_PYPROJECT) or ""))
     return named or _in_configuration(read("setup.cfg") or "") or _in_script(read("setup.py") or "")
+
+
+def _name_of(document: Mapping[str, object]) -> str:
+    return next((str(name) for keys in _NAMES if (name := value_at(document, *keys))), "")
 
 
 def _toml(text: str) -> Mapping[str, object]:

@@ -6,7 +6,7 @@ Each package says which groups want it, and when, if the lock has the strategy `
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 
-from buildpacks import declared, environment, locks, project
+from buildpacks import declared, environment, local, locks, project
 from buildpacks.api import App, Buildpack, BuildPlan, Fail, PinContext, Pins, Require, value_at
 from buildpacks.locks import normalised
 
@@ -57,10 +57,10 @@ def pin(context: PinContext) -> Pins:
 
 
 def names(app: App) -> tuple[str, ...]:
-    """Return the normalised names of all packages of the default group."""
+    """Return the normalised names of all packages of the default group, and of the project if it is installed."""
     packages = locks.tables(app.toml(_FILE).get("package", []), _FILE)
     found = (normalised(package.get("name")) for package in packages if _DEFAULT in _listed(package))
-    return tuple(dict.fromkeys(found))
+    return (*local.own_name(app), *dict.fromkeys(found))
 
 
 def _indexes(document: Mapping[str, object], names: tuple[str, ...]) -> Iterator[tuple[str, str]]:

@@ -6,7 +6,7 @@ Since lock version 2.1 (Poetry 2.0) each package says which groups want it, and 
 import re
 from collections.abc import Iterator, Mapping
 
-from buildpacks import declared, environment, locks, poetry_graph, project
+from buildpacks import declared, environment, local, locks, poetry_graph, project
 from buildpacks.api import App, Buildpack, BuildPlan, Fail, PinContext, Pins, Require, value_at
 from buildpacks.locks import Asked, normalised
 from buildpacks.poetry_graph import Graph
@@ -60,13 +60,13 @@ def pin(context: PinContext) -> Pins:
 
 
 def names(app: App) -> tuple[str, ...]:
-    """Return the normalised names of all packages of the main group."""
+    """Return the normalised names of all packages of the main group, and of the project if it is installed."""
     lock = app.toml(_FILE)
-    packages = locks.tables(lock.get("package", []), _FILE)
     if value_at(lock, "metadata", "lock-version") in poetry_graph.VERSIONS:
         packages = Graph(app.toml(project.FILE), lock).wanted(frozenset({_MAIN}), frozenset())
-        return tuple(normalised(package.get("name")) for package in packages)
-    return tuple(normalised(package.get("name")) for package in packages if _MAIN in _listed(package))
+    else:
+        packages = [one for one in locks.tables(lock.get("package", []), _FILE) if _MAIN in _listed(one)]
+    return (*local.own_name(app), *(normalised(package.get("name")) for package in packages))
 
 
 def _marked(context: PinContext, lock: Mapping[str, object], asked: Asked) -> list[Mapping[str, object]]:

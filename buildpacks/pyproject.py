@@ -80,8 +80,8 @@ def _unpublished(text: str) -> local.Named | None:
 
 
 def names(app: App) -> tuple[str, ...]:
-    """Return the normalised names of the packages that the project asks for."""
-    return project.read(app.toml(project.FILE)).names
+    """Return the normalised names of the packages that the project asks for, and of itself if it is installed."""
+    return (*local.own_name(app), *project.read(app.toml(project.FILE)).names)
 
 
 BUILDPACK = Buildpack("pyproject", detect, pin, environment.build, names)

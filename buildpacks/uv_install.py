@@ -9,7 +9,7 @@ from posixpath import join, normpath
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from buildpacks import declared, environment, locks, project, uv_settings
+from buildpacks import declared, environment, local, locks, project, uv_settings
 from buildpacks.api import App, Buildpack, BuildPlan, Fail, PinContext, Pins, Require, value_at
 from buildpacks.locks import normalised
 from layers.canonical import Json
@@ -59,8 +59,8 @@ def pin(context: PinContext) -> Pins:
 
 
 def names(app: App) -> tuple[str, ...]:
-    """Return the normalised names of the packages that the project asks for."""
-    return project.read(app.toml(project.FILE)).names
+    """Return the normalised names of the packages that the project asks for, and of itself if it is installed."""
+    return (*local.own_name(app), *project.read(app.toml(project.FILE)).names)
 
 
 def _indexes(document: Mapping[str, object], exported: Mapping[str, Json]) -> Iterator[tuple[str, str]]:

@@ -151,3 +151,13 @@ def test_the_shells_that_a_command_needs_are_named(app: App, text: str, packages
 )
 def test_plain_python_is_stopped_by_the_signal_it_knows(app: App, text: str, signal: str) -> None:
     assert command.stop_signal(app, parsed(text)) == signal
+
+
+@pytest.mark.parametrize(
+    ("text", "signal"),
+    [("shop --all", "SIGINT"), ("serve", "SIGTERM"), ("sh -c shop", "SIGTERM"), ("exec shop > $LOG", "SIGINT")],
+)
+def test_commands_of_the_project_are_plain_python(tmp_path: Path, text: str, signal: str) -> None:
+    project = "[project.scripts]\nshop = 'shop.cli:main'\nserve = 'shop:serve'\n"
+    files = {"pyproject.toml": project, "src/shop/__init__.py": "signal.SIGTERM", "src/shop/cli.py": ""}
+    assert command.stop_signal(apps.make(tmp_path, files), parsed(text)) == signal

@@ -6,6 +6,7 @@ import pytest
 from buildpacks import frameworks
 from tests import apps
 
+PROJECT = "[project]\nname = 'Shop_App'\n[project.scripts]\nshop = 'shop.cli:main'\n"
 FLASK = "from flask import Flask\n\napp = Flask(__name__)\n"
 FACTORY = "from flask import Flask\n\ndef create_app(config=None):\n    app = Flask(__name__)\n    return app\n"
 FASTAPI = "import fastapi\napi: fastapi.FastAPI = fastapi.FastAPI(title='x')\n"
@@ -17,6 +18,22 @@ CASES = {
     "app script": ({"app.py": "", "x.py": ""}, "", "python app.py"),
     "only script": ({"report.py": "", "setup.py": "", "conftest.py": "", "test_x.py": ""}, "", "python report.py"),
     "several scripts": ({"a.py": "", "b.py": ""}, "", "python"),
+    "only command of the project": (
+        {"pyproject.toml": PROJECT, "main.py": "", "app.py": FLASK},
+        "shop-app gunicorn",
+        "shop",
+    ),
+    "only command of a project of poetry": (
+        {"pyproject.toml": "[tool.poetry]\nname = 'shop'\n[tool.poetry.scripts]\nopen = 'shop:main'\n"},
+        "shop",
+        "open",
+    ),
+    "command of a project that is not installed": ({"pyproject.toml": PROJECT, "main.py": ""}, "", "python main.py"),
+    "two commands of the project": (
+        {"pyproject.toml": f"{PROJECT}admin = 'shop.cli:admin'\n", "main.py": ""},
+        "shop-app",
+        "python main.py",
+    ),
     "package": ({"shop/__main__.py": "", "shop/x.py": ""}, "", "python -m shop"),
     "two packages": ({"a/__main__.py": "", "b/__main__.py": ""}, "", "python"),
     "flask without a server": ({"app.py": FLASK}, "flask", "flask --app=app:app run --host=0.0.0.0 --port=8000"),

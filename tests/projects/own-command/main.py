@@ -1,0 +1,1 @@
+raise SystemExit("the command of the project is what starts")
