@@ -53,7 +53,7 @@ def build(request: BuildRequest, progress: Progress) -> BuildOutcome:
             use_cache=request.use_cache,
         )
         made = (*(MadeLayer(layer, cached=True) for layer in inherited.layers), *workshop.make(specs, progress))
-        made += workshop.make(describe_static_files(request, pins, run, made, workshop, unpacked=unpacked), progress)
+        made += workshop.make(describe_static_files(request, pins, run, made, workshop, scratch=unpacked), progress)
         exported = export(cache.store, [each.layer for each in made], run, platform=request.platform)
         image = replace(exported, origins=inherited.origins)
         pushed, written = deliver(request, image, cache, supplied.images, progress)
@@ -249,29 +249,17 @@ def describe_static_files(
     made: Sequence[MadeLayer],
     workshop: Workshop,
     *,
-    unpacked: Path,
+    scratch: Path,
 ) -> list[LayerSpec]:
-    """Describe the layer of what the application collects once all others are made, if it does.
-
-    Raises what `inside.runnable` raises, UsageError IB934 if there is no such program.
-    """
+    """List the layer of what the application collects once all others are made, if it is asked to."""
     if not request.collectstatic:
         return []
-    from imagebuilder.inside import collectstatic, runnable  # few applications have static files
+    from imagebuilder.inside import collectstatic  # few applications have static files
 
-    collectstatic.check_program(request.collectstatic, there=request.app.has(request.collectstatic))
-    image = runnable.runnable(pins.base, pins.interpreter, what="collect static files")
-    files = collectstatic.StaticFiles(
-        image,
-        [each.layer for each in made[pins.base.layer_count :]],
-        request.collectstatic,
-        run.working_dir,
-        {**run.env, **request.collectstatic_env},
-        workshop.cache,
-        workshop.fetch,
-        unpacked,
-    )
-    return [files.layer()]
+    below = [each.layer for each in made[pins.base.layer_count :]]
+    return [
+        collectstatic.layer(request, pins.base, run, below, cache=workshop.cache, fetch=workshop.fetch, scratch=scratch)
+    ]
 
 
 def _application(request: BuildRequest, at: str, progress: Progress) -> tuple[Entry, ...]:

@@ -13,10 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from buildpacks.api import Files, LayerSpec, Source
+from imagebuilder.base.pins import Base
+from imagebuilder.buildroot import build_root, root_key
 from imagebuilder.cache import Cache
-from imagebuilder.inside import find_static_root
+from imagebuilder.export import RunConfiguration
+from imagebuilder.inside import find_static_root, runnable
 from imagebuilder.inside.laid_out import lay_out, mounted
-from imagebuilder.inside.runnable import Runnable
+from imagebuilder.request import BuildRequest
 from imagebuilder.sandbox import command
 from imagebuilder.sandbox.box import EPOCH, Sandbox
 from layers import entry, tree
@@ -26,86 +29,104 @@ from layers.errors import BuildError, UsageError
 from layers.layer import Layer
 from layers.unpack import on_disk, unpack
 
-NAME = "static files"
 _PROGRAM, _RESULT, _ANSWER = "/build/program", "/build/result", "answer.json"
 _ANSWER_MAX = 64 << 10
 # Below these is what images, engines and sandboxes have for themselves.
 _TAKEN = ("/build", "/cnb", "/dev", "/layers", "/proc", "/sys", "/tmp", "/usr")  # noqa: S108 paths of an image
 
 
-@dataclass(frozen=True, slots=True)
-class StaticFiles:
-    """What has to be known to collect: the image, its layers above the base, and how its processes run.
+def layer(
+    request: BuildRequest,
+    base: Base,
+    run: RunConfiguration,
+    layers: Sequence[Layer],
+    *,
+    cache: Cache,
+    fetch: Callable[[Sequence[Source]], Files],
+    scratch: Path,
+) -> LayerSpec:
+    """Describe the layer. It is made again if anything of the image has changed, or a variable.
 
-    `program` is the project's manage.py, relative to `working_dir`. `fetch` brings packages of the base. `scratch` is a
-    folder that lasts until the layer is written.
+    `layers` are those of the image so far, above its base. `fetch` brings packages of the base. `scratch` is a folder
+    that lasts until the layer is written.
+    Raises UsageError IB934 if there is no such program, and what `runnable.packages` raises.
     """
+    program = request.collectstatic
+    if not request.app.has(program):
+        raise UsageError(
+            f"cannot collect static files: there is no {program}",
+            hint='name the program that manages the project, relative to it, as in collectstatic = "manage.py"',
+            code="IB934",
+        )
+    packages = runnable.packages(base, what="collect static files")
+    env = {**run.env, **request.collectstatic_env}
+    key: dict[str, Json] = {
+        "layer": "collectstatic",
+        "packages": root_key(packages).value,
+        "layers": [layer.diff_id.value for layer in layers],
+        "program": program,
+        "working_dir": run.working_dir,
+        "env": env,
+    }
 
-    image: Runnable
-    layers: Sequence[Layer]
+    def entries(_files: Files) -> Iterable[Entry]:
+        made = scratch / "collectstatic"
+        made.mkdir()
+        lay_out(layers, cache.store, spools=made, folder=made / "image")
+        root = build_root(packages, cache, fetch)
+        return _StaticFiles(made, root, program, run.working_dir, env).collect()
+
+    return LayerSpec("static files", key, entries)
+
+
+@dataclass(frozen=True, slots=True)
+class _StaticFiles:
+    """The files of the base in `root` and those of the layers in `made`/image, the project's program and variables."""
+
+    made: Path
+    root: Path
     program: str
     working_dir: str
     env: Mapping[str, str]
-    cache: Cache
-    fetch: Callable[[Sequence[Source]], Files]
-    scratch: Path
 
-    def layer(self) -> LayerSpec:
-        """Describe the layer. It is made again if anything of the image has changed, or a variable."""
-        key: dict[str, Json] = {
-            "layer": "collectstatic",
-            "packages": self.image.base_key.value,
-            "layers": [layer.diff_id.value for layer in self.layers],
-            "program": self.program,
-            "working_dir": self.working_dir,
-            "env": dict(self.env),
-        }
-        return LayerSpec(NAME, key, lambda _files: self._collect())
-
-    def _collect(self) -> Iterable[Entry]:
-        made = self.scratch / "collectstatic"
-        made.mkdir()
-        folder, root = made / "image", self.image.base(self.cache, self.fetch)
-        lay_out(self.layers, self.cache.store, spools=made, folder=folder)
-        place = self._find(made, folder, root)
-        ours = folder / on_disk(place.strip("/"))
-        static = made / "static"
+    def collect(self) -> Iterable[Entry]:
+        """Run the program, and list what it leaves."""
+        place = self._find()
+        ours = self.made / "image" / on_disk(place.strip("/"))
+        if any(path.is_symlink() for path in [ours, *ours.parents][: place.count("/")]):
+            raise _unusable(place, "a link stands on the way")
+        static = self.made / "static"
         try:
             ours.mkdir(parents=True, exist_ok=True)
             static.mkdir()
         except OSError as error:
             raise _unusable(place, f"there can be no such folder: {error.strerror}") from error
         # What the application itself has there stays below the layer, and is not seen here.
-        self._run(
-            ["python", self.program, "collectstatic", "--noinput"], folder, root, writable={on_disk(place): static}
-        )
+        self._run(["python", self.program, "collectstatic", "--noinput"], writable={on_disk(place): static})
         return tree.entries(static, at=place.strip("/"), ignored=lambda _path: False)
 
-    def _find(self, made: Path, folder: Path, root: Path) -> str:
+    def _find(self) -> str:
         """Ask the project where its static files are to be."""
         program = Path(find_static_root.__file__)
-        unpack([entry.file(program.name, program.read_bytes())], made / "program", time_s=EPOCH)
-        (made / "result").mkdir()
+        unpack([entry.file(program.name, program.read_bytes())], self.made / "program", time_s=EPOCH)
+        result = self.made / "result"
+        result.mkdir()
         self._run(
             ["python", "-B", f"{_PROGRAM}/{program.name}", f"{_RESULT}/{_ANSWER}", self.program],
-            folder,
-            root,
-            readable={_PROGRAM: made / "program"},
-            writable={_RESULT: made / "result"},
+            readable={_PROGRAM: self.made / "program"},
+            writable={_RESULT: result},
         )
-        return _checked(_answer(made / "result" / _ANSWER), self.working_dir)
+        return _checked(_answer(result / _ANSWER), self.working_dir)
 
     def _run(
         self,
         words: Sequence[str],
-        folder: Path,
-        root: Path,
         *,
         writable: Mapping[str, Path],
         readable: Mapping[str, Path] | None = None,
     ) -> None:
-        image = {place: path for place, path in mounted(folder, root) if place not in writable}
-        sandbox = Sandbox(root, writable, {**image, **(readable or {})})
+        image = {place: path for place, path in mounted(self.made / "image", self.root) if place not in writable}
+        sandbox = Sandbox(self.root, writable, {**image, **(readable or {})})
         try:
             command.run(sandbox, [on_disk(word) for word in words], env=self.env, cwd=self.working_dir)
         except BuildError as error:
@@ -134,16 +155,6 @@ def _checked(found: object, working_dir: str) -> str:
     if f"{place}/".startswith(tuple(f"{taken}/" for taken in _TAKEN)):
         raise _unusable(place, "other files of the image are there")
     return place
-
-
-def check_program(program: str, *, there: bool) -> None:
-    """Refuse a program that the application does not have; UsageError IB934."""
-    if not there:
-        raise UsageError(
-            f"cannot collect static files: there is no {program}",
-            hint='name the program that manages the project, relative to it, as in collectstatic = "manage.py"',
-            code="IB934",
-        )
 
 
 def _failed(program: str, error: BuildError) -> BuildError:

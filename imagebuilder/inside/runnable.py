@@ -21,11 +21,6 @@ class Runnable:
     interpreter: Interpreter
 
     @property
-    def base_key(self) -> Digest:
-        """Hash everything that decides which files of the base there are."""
-        return root_key(self.packages)
-
-    @property
     def key(self) -> Digest:
         """Hash everything that decides which files of the base and the interpreter there are."""
         return root_key(self.packages, self.interpreter)
@@ -36,20 +31,30 @@ class Runnable:
         base, python, _ = self.packages.tiers
         return root_key(replace(self.packages, tiers=(base, python, ())), self.interpreter)
 
-    def base(self, cache: Cache, fetch: Callable[[Sequence[Source]], Files]) -> Path:
-        """Return a folder with the files of the base; raises what `build_root` raises."""
-        return build_root(self.packages, cache, fetch)
-
     def root(self, cache: Cache, fetch: Callable[[Sequence[Source]], Files]) -> Path:
-        """Return a folder with them and the interpreter."""
+        """Return a folder with these files; raises what `build_root` raises."""
         return build_root(self.packages, cache, fetch, self.interpreter)
 
 
 def runnable(base: Base, interpreter: Interpreter | None, *, what: str) -> Runnable:
     """Return what can be run of an image; `what` says for whom: `make bytecode`.
 
-    Raises UsageError IB930 for an image of another architecture, IB931 if the base is an image, IB932 if it was not
-    us who chose the interpreter.
+    Raises what `packages` raises, and UsageError IB932 if the interpreter is not one that the build chose.
+    """
+    found = packages(base, what=what)
+    if interpreter is None or conda_layers.has(interpreter):
+        raise UsageError(
+            f"cannot {what}: the Python of the image is one of its packages",
+            hint="this is there for environments of wheels only",
+            code="IB932",
+        )
+    return Runnable(found, interpreter)
+
+
+def packages(base: Base, *, what: str) -> BasePins:
+    """Return the packages of a base whose programs can be run here, without those for builds.
+
+    Raises UsageError IB930 for an image of another architecture, IB931 if the base is an image.
     """
     if not isinstance(base, BasePins):
         raise UsageError(
@@ -63,10 +68,4 @@ def runnable(base: Base, interpreter: Interpreter | None, *, what: str) -> Runna
             hint="build on such a machine: the image's own Python has to run",
             code="IB930",
         )
-    if interpreter is None or conda_layers.has(interpreter):
-        raise UsageError(
-            f"cannot {what}: the Python of the image is one of its packages",
-            hint="this is there for environments of wheels only",
-            code="IB932",
-        )
-    return Runnable(replace(base, build=()), interpreter)
+    return replace(base, build=())

@@ -199,3 +199,10 @@ def test_what_cannot_be_collected_is_said(place: World, name: str) -> None:
     app = project(place, name, **{"root": '"staticfiles"', **given})  # type: ignore[arg-type]
     ran = place.run("build", str(app))
     assert ran.returncode != 0 and f"[{code}]" in ran.stderr and words in ran.stderr, ran.stderr
+
+
+def test_no_link_leads_to_where_the_files_belong(place: World) -> None:
+    app = project(place, "linked", root='"linked/static"')
+    (app / "linked").symlink_to("assets")
+    ran = place.run("build", str(app))
+    assert "[IB936]" in ran.stderr and "a link stands on the way" in ran.stderr, ran.stderr
