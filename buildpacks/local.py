@@ -4,12 +4,14 @@ import configparser
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from posixpath import join, normpath
+from posixpath import basename, join, normpath
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 import tomli
 
 from buildpacks.api import App, Folder, PinContext, PinnedWheel, Source, value_at
+from layers.digest import Digest
 from layers.errors import BuildError
 
 if TYPE_CHECKING:
@@ -26,17 +28,25 @@ _IN_SETUP = re.compile(r"""\bname\s*=\s*["']([A-Za-z0-9][A-Za-z0-9._-]*)["']""")
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A folder, or a repository (`git+URL@REVISION`), as it is named in a place; what is said of its project there."""
+    """A folder, or a repository (`git+URL@REVISION`), as it is named in a place; what is said of its project there.
+
+    With a hash it is a source distribution at an address.
+    """
 
     place: str
     address: str
     name: str = ""
     extras: frozenset[str] = frozenset()
     marker: str = ""
+    hash: str = ""
 
 
 def wheel(context: PinContext, named: Named) -> PinnedWheel:
     """Return what is to be built of a folder or a repository. Raises as `folder` and `Resolver.repository` do."""
+    if named.hash:
+        file = unquote(basename(urlsplit(named.address).path))
+        source = Source("url", file, Digest(named.hash), None, named.address)
+        return PinnedWheel(_normalised(named.name), "", source)
     if not named.address.startswith("git+"):
         return folder(context.app, named.address, origin=named.place, name=named.name)
     for known in context.previous.wheels:

@@ -6,41 +6,22 @@ line it stands in. Variables (`${TOKEN}`) stay as they are written, so that no s
 
 import posixpath
 import re
-import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
+from buildpacks import requirement_lines
 from buildpacks.api import App
 from buildpacks.local import Named
+from buildpacks.requirement_lines import Line, malformed, split_options, unsupported
 from layers.errors import BuildError
 
-# Options of a whole file, and whether a value follows (pip: "Requirements File Format", Supported options).
-_OPTIONS = {
-    "--index-url": True,
-    "--extra-index-url": True,
-    "--find-links": True,
-    "--no-index": False,
-    "--trusted-host": True,
-    "--requirement": True,
-    "--constraint": True,
-    "--no-binary": True,
-    "--only-binary": True,
-    "--prefer-binary": False,
-    "--require-hashes": False,
-    "--pre": False,
-    "--use-feature": True,
-}
-_OF_ONE_REQUIREMENT = {"--hash": True, "--config-settings": True, "--global-option": True}
-_SHORT = {"-r": "--requirement", "-c": "--constraint", "-i": "--index-url", "-f": "--find-links"}
-_COMMENT = re.compile(r"(^|\s)#.*$")
 _VCS = re.compile(r"(git|hg|svn|bzr)\+")
 _ADDRESS = re.compile(r"[a-z]+://")
 _PATH = re.compile(r"[.~]|[^;@\[]*/|[^\s;@]+\.(whl|zip|tar\.gz)$")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _SECRET_BY_NAME = re.compile(r"([^:]*:)?\$\{[A-Z0-9_]+\}:?")
 _SERVE = "serve the wheel from a folder with --find-links"
-_EDITABLE = re.compile(r"(?:-e|--editable)[ =]?\s*")
 _NAMED = re.compile(r"[\w.-]+\s*(\[[^\]]*\])?\s*@")
 _ARCHIVE = re.compile(r"\.(whl|zip|tar\.gz)$")
 # A folder or a repository with its extras (`./till[card]`), and a condition, which comes after a space.
@@ -92,7 +73,7 @@ class Requirements:
         for one in self.requested:
             if one.hashes:
                 allowed[one.name] = allowed.get(one.name, frozenset()) | one.hashes
-        return allowed
+        return allowed | {one.name: frozenset({one.hash}) for one in self.unpublished if one.hash}
 
     @property
     def urls(self) -> Mapping[str, str]:
@@ -100,29 +81,11 @@ class Requirements:
         return {one.name: one.url for one in self.requested if one.url}
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """A logical line: continued lines joined, comments gone. `number` is where it starts."""
-
-    path: str
-    number: int
-    text: str
-    constraint: bool
-
-    @property
-    def place(self) -> str:
-        return f"{self.path}:{self.number}"
-
-    @property
-    def is_option(self) -> bool:
-        return self.text.startswith("-") and not _EDITABLE.match(self.text)
-
-
 def read(app: App, roots: tuple[str, ...]) -> Requirements:
     """Read requirement files and what they include by `-r` and `-c`.
 
     Raises BuildError: IB401 an included file is missing, IB402 a line cannot be understood, IB403 it asks for
-    something that is no wheel, IB404 an included file is not in the application.
+    something that cannot be installed, IB404 an included file is not in the application.
     """
     seen: dict[tuple[str, bool], None] = {}
     lines = list(_lines(app, roots, seen=seen))
@@ -156,13 +119,13 @@ def options(app: App, roots: tuple[str, ...]) -> tuple[Option, ...]:
 
 def _lines(
     app: App, paths: Iterable[str], *, seen: dict[tuple[str, bool], None], constraint: bool = False
-) -> Iterator[_Line]:
+) -> Iterator[Line]:
     for path in paths:
         if (path, constraint) in seen:
             continue
         seen[path, constraint] = None
-        for number, text in _logical_lines(app.text(path)):
-            line = _Line(path, number, text, constraint)
+        for number, text in requirement_lines.logical(app.text(path)):
+            line = Line(path, number, text, constraint)
             yield line
             for option in _options(line) if line.is_option else ():
                 if option.name in ("--requirement", "--constraint"):
@@ -170,24 +133,9 @@ def _lines(
                     yield from _lines(app, [path_of_it], seen=seen, constraint=option.name == "--constraint")
 
 
-def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Join lines that end in a backslash, then drop comments and empty lines: pip's order (req_file.py)."""
-    start, joined = 0, ""
-    for number, raw in enumerate([*text.splitlines(), ""], 1):
-        comment = raw.lstrip().startswith("#")
-        if raw.endswith("\\") and not comment:
-            start, joined = (start or number), joined + raw[:-1]
-            continue
-        # A comment line ends a continued requirement.
-        whole = joined + (" " if comment else "") + raw
-        if stripped := _COMMENT.sub("", whole).strip():
-            yield start or number, stripped
-        start, joined = 0, ""
-
-
-def _included(app: App, line: _Line, option: Option) -> str:
+def _included(app: App, line: Line, option: Option) -> str:
     if "://" in option.value:
-        raise _unsupported(line, "a requirement file at an address", "copy the file into the application")
+        raise unsupported(line, "a requirement file at an address", "copy the file into the application")
     path = posixpath.normpath(posixpath.join(posixpath.dirname(line.path), option.value))
     if path.startswith(("/", "../")) or path == "..":
         raise BuildError(
@@ -204,40 +152,25 @@ def _included(app: App, line: _Line, option: Option) -> str:
     return path
 
 
-def _options(line: _Line) -> list[Option]:
-    return [Option(name, value, line.place) for name, value in _split_options(line, line.text, _OPTIONS)]
+def _options(line: Line) -> list[Option]:
+    return [
+        Option(name, value, line.place) for name, value in split_options(line, line.text, requirement_lines.OPTIONS)
+    ]
 
 
-def _split_options(line: _Line, text: str, known: Mapping[str, bool]) -> Iterator[tuple[str, str]]:
-    try:
-        words = iter(shlex.split(text))
-    except ValueError as error:
-        raise _malformed(line, str(error)) from error
-    for word in words:
-        if word[:2] in _SHORT:
-            name, value = _SHORT[word[:2]], word[2:].lstrip("=")
-        else:
-            name, _, value = word.partition("=")
-        if name not in known:
-            raise _malformed(line, f"unknown option {name}")
-        if known[name] and not value:
-            value = next(words, "")
-            if not value:
-                raise _malformed(line, f"{name} needs a value")
-        yield name, value
-
-
-def _unpublished(line: _Line) -> Named | None:
+def _unpublished(line: Line) -> Named | None:
     """Return the folder or the repository that a line asks for, if it does: `./till[card]`, `till @ git+https://…`."""
-    text = _EDITABLE.sub("", line.text, count=1)
+    if archive := _archive(line):
+        return archive
+    text = requirement_lines.EDITABLE.sub("", line.text, count=1)
     name, _, address = text.partition("@") if _NAMED.match(text) else ("", "", text)
     found = _UNPUBLISHED.fullmatch(address.strip())
     if not found or not _is_unpublished(found["address"]):
         if text != line.text:
-            raise _malformed(line, "only a folder or a repository can be editable")
+            raise malformed(line, "only a folder or a repository can be editable")
         return None
     if line.constraint:
-        raise _unsupported(line, "a folder or a repository as a constraint", "constrain versions alone")
+        raise unsupported(line, "a folder or a repository as a constraint", "constrain versions alone")
     fragment = dict(part.partition("=")[::2] for part in (found["fragment"] or "#")[1:].split("&"))
     extras = found["extras"] or (re.search(r"\[(.*)\]", name) or ["", ""])[1]
     part = f"#subdirectory={fragment['subdirectory']}" if "subdirectory" in fragment else ""
@@ -250,6 +183,48 @@ def _unpublished(line: _Line) -> Named | None:
     )
 
 
+def _archive(line: Line) -> Named | None:
+    """Return the source distribution at an address that a line asks for: `till @ https://…/till-1.0.tar.gz#sha256=…`."""
+    text, *options = re.split(r"\s(?=--?[a-z])", line.text, maxsplit=1)
+    name, _, address = text.partition("@") if _NAMED.match(text) else ("", "", text)
+    found = _UNPUBLISHED.fullmatch(address.strip())
+    if not found or not re.fullmatch(r"https?://.*\.(zip|tar\.gz)", found["address"]) or line.constraint:
+        return None
+    _check_user(line, found["address"])
+    given = split_options(line, " ".join(options), requirement_lines.OF_ONE_REQUIREMENT)
+    hashes = {value for name, value in given if name == "--hash"} | _hashes(found["fragment"] or "")
+    if len(hashes) != 1 or not re.fullmatch(r"sha256:[0-9a-f]{64}", hash_ := next(iter(hashes))):
+        raise unsupported(line, "a source archive without one sha256", "end the address with #sha256=…")
+    extras = re.search(r"\[(.*)\]", name)
+    return Named(
+        line.place,
+        found["address"],
+        name.partition("[")[0].strip() or _sdist_project(line, found["address"]),
+        frozenset(filter(None, (extra.strip() for extra in (extras[1] if extras else "").split(",")))),
+        found["marker"] or "",
+        hash_,
+    )
+
+
+def _sdist_project(line: Line, url: str) -> str:
+    from packaging.utils import InvalidSdistFilename, parse_sdist_filename  # only what is not locked is parsed
+
+    try:
+        return parse_sdist_filename(unquote(posixpath.basename(urlsplit(url).path)))[0]
+    except InvalidSdistFilename as error:
+        raise unsupported(line, "an archive that does not say its project", "write `NAME @` before it") from error
+
+
+def _check_user(line: Line, url: str) -> None:
+    user = urlsplit(url).netloc.rpartition("@")[0]
+    if user and not _SECRET_BY_NAME.fullmatch(user):
+        raise unsupported(line, "an address with a password in it", "write ${NAME} for it, or use a netrc file")
+
+
+def _hashes(fragment: str) -> frozenset[str]:
+    return frozenset(f"sha256:{part[7:]}" for part in fragment.lstrip("#").split("&") if part.startswith("sha256="))
+
+
 def _is_unpublished(address: str) -> bool:
     if address.startswith("git+"):
         return True
@@ -258,12 +233,12 @@ def _is_unpublished(address: str) -> bool:
     return address.startswith("file:") or _PATH.match(address) is not None
 
 
-def _requested(line: _Line) -> Requested:
+def _requested(line: Line) -> Requested:
     text, *options = re.split(r"\s(?=--?[a-z])", line.text, maxsplit=1)
-    given = _split_options(line, " ".join(options), _OF_ONE_REQUIREMENT)
+    given = split_options(line, " ".join(options), requirement_lines.OF_ONE_REQUIREMENT)
     hashes = frozenset(value for name, value in given if name == "--hash")
     if _VCS.match(text):
-        raise _unsupported(
+        raise unsupported(
             line, "a repository that is none of Git", "name a released version, or build a wheel of it first"
         )
     if _ADDRESS.match(text):
@@ -274,56 +249,42 @@ def _requested(line: _Line) -> Requested:
         return Requested(name, hashes, constraint=line.constraint)
     name = name or _wheel_project(line, url)
     address, _, fragment = url.partition("#")
-    user = urlsplit(url).netloc.rpartition("@")[0]
-    if user and not _SECRET_BY_NAME.fullmatch(user):
-        raise _unsupported(line, "an address with a password in it", "write ${NAME} for it, or use a netrc file")
-    hashes |= {f"sha256:{part[7:]}" for part in fragment.split("&") if part.startswith("sha256=")}
+    _check_user(line, url)
+    hashes |= _hashes(fragment)
     if not hashes and urlsplit(url).scheme == "http" and urlsplit(url).hostname not in _LOOPBACK:
-        raise _unsupported(line, "an address without TLS", "use https, or add #sha256=… to the address")
+        raise unsupported(line, "an address without TLS", "use https, or add #sha256=… to the address")
     return Requested(name, hashes, address, constraint=line.constraint)
 
 
-def _parse(line: _Line, text: str) -> tuple[str, str]:
+def _parse(line: Line, text: str) -> tuple[str, str]:
     from packaging.requirements import InvalidRequirement, Requirement  # only what is not locked is parsed
     from packaging.utils import canonicalize_name
 
     if _PATH.match(text):
-        raise _unsupported(line, "a local path", _SERVE)
+        raise unsupported(line, "a local path", _SERVE)
     try:
         requirement = Requirement(text)
     except InvalidRequirement as error:
-        raise _malformed(line, str(error).splitlines()[0]) from error
+        raise malformed(line, str(error).splitlines()[0]) from error
     if requirement.url:
         _wheel_project(line, requirement.url)
     return canonicalize_name(requirement.name), requirement.url or ""
 
 
-def _wheel_project(line: _Line, url: str) -> str:
+def _wheel_project(line: Line, url: str) -> str:
     """Return the project of a wheel's address; refuse addresses of anything else."""
     from packaging.utils import InvalidWheelFilename, parse_wheel_filename  # only what is not locked is parsed
 
     if _VCS.match(url):
-        raise _unsupported(
+        raise unsupported(
             line, "a repository that is none of Git", "name a released version, or build a wheel of it first"
         )
     parts = urlsplit(url)
     if parts.scheme not in ("https", "http"):
-        raise _unsupported(line, "a local path", _SERVE)
+        raise unsupported(line, "a local path", _SERVE)
     try:
         return parse_wheel_filename(unquote(posixpath.basename(parts.path)))[0]
     except InvalidWheelFilename as error:
-        raise _unsupported(
+        raise unsupported(
             line, "an address that is no wheel", "name a released version, or the address of a wheel"
         ) from error
-
-
-def _malformed(line: _Line, reason: str) -> BuildError:
-    return BuildError(
-        f"cannot read {line.place}: {reason}",
-        hint="write one requirement on each line, as in `flask>=3.1`",
-        code="IB402",
-    )
-
-
-def _unsupported(line: _Line, what: str, hint: str) -> BuildError:
-    return BuildError(f"{line.place} asks for {what}, which is not supported yet", hint=hint, code="IB403")

@@ -229,6 +229,20 @@ def test_a_build_script_reaches_no_network_and_nothing_of_the_host(shop: Built) 
     assert stolen in ("PermissionError", "OSError")
 
 
+def test_a_source_distribution_at_an_address_is_built_and_what_it_requires_is_resolved(place: World) -> None:
+    user = next(each for each in SOURCES if each.project == "user")
+    address = f"{place.index.url.removesuffix('simple')}files/{user.filename}"
+    files = {"main.py": "", "requirements.txt": f"user @ {address}#sha256={user.sha256}\n"}
+    app = place.app(files, "addressed-source")
+    ran = place.run("build", str(app))
+    assert ran.returncode == 0, ran.stderr
+    text = (app / "imagebuilder.lock").read_text()
+    assert f'url = "{address}"' in text and "plain" in text
+    place.app({**files, "requirements.txt": f"user @ {address}#sha256={'0' * 64}\n"}, "addressed-source")
+    refused = place.run("build", str(app))
+    assert refused.returncode == 6 and "IB704" in refused.stderr
+
+
 FAILURES = {
     "broken": ("IB872", '"libpq-dev"'),
     "foreign": ("IB873", "cp39-cp39-win32"),
