@@ -54,8 +54,10 @@ def pin(context: PinContext) -> Pins:
     found, solver = conda_files.read(context.app, context.target.platform), context.conda
     if solver is None:
         raise RuntimeError("packages are pinned where there is a solver")
+    conda_files.variables(context.app)  # what is wrong with them is said before channels are asked
     if found.packages:
-        packages = tuple(sorted(_locked(found.packages, solver), key=lambda package: package.name))
+        # A list may name a package twice.
+        packages = tuple(sorted({*_locked(found.packages, solver)}, key=lambda package: package.source.locator))
     else:
         packages = solver.solve(found.specs, found.channels, target=context.target, previous=context.previous.conda)
     python = conda_layers.interpreter(packages)
@@ -66,9 +68,8 @@ def pin(context: PinContext) -> Pins:
 def build(context: BuildContext) -> BuildResult:
     """Describe the layers, and set what `conda activate` would set whatever is installed."""
     prefix = f"/{conda_layers.PREFIX}"
-    variables = conda_files.environment_yml(context.app).variables
     fixed = {"CONDA_PREFIX": prefix, "CONDA_DEFAULT_ENV": prefix, "PATH": f"{prefix}/bin"}
-    return BuildResult(conda_layers.layers(context), env={**variables, **cpython.ENV, **fixed})
+    return BuildResult(conda_layers.layers(context), env={**conda_files.variables(context.app), **cpython.ENV, **fixed})
 
 
 def _locked(packages: Sequence[Named], solver: CondaSolver) -> Iterator[PinnedConda]:

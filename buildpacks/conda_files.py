@@ -7,7 +7,8 @@ Of several files the most exact counts: a lock before the list, the list before 
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from urllib.parse import unquote, urlsplit
 
 from buildpacks import declared, locks
@@ -18,9 +19,11 @@ from layers.errors import UsageError
 
 SUBDIRS = {"amd64": "linux-64", "arm64": "linux-aarch64"}
 _VENDORED = "vendor"
+_ENVIRONMENT = "environment.yml"
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # What environments mean by this name, on the server where channels are found by name.
 _DEFAULTS = ("main",)
-_LOCAL = re.compile(r"\.{0,2}/|file:|~")
+_LOCAL = re.compile(r"\.{0,2}/|file:")
 _NAME = re.compile(r"[^/.][^/]*(?:/label/[^/]+)?$")
 _PACKAGE = re.compile(
     r"(?P<channel>.+)/(?P<subdir>[a-z0-9]+(?:-[a-z0-9]+)?)/(?P<name>[^/#]+\.(?:conda|tar\.bz2))"
@@ -57,14 +60,16 @@ class Environment:
     packages: tuple[Named, ...] = ()
     pip: tuple[str, ...] = ()
     wheels: tuple[Mapping[str, Json], ...] = ()
-    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 def read(app: App, platform: Platform) -> Environment:
     """Read the file that counts; UsageError IB912 if it cannot be understood or is not for the platform."""
-    file = next(filter(app.has, declared.FILES["conda"]))
     subdir = SUBDIRS[platform.architecture]
-    try:
+    vendored = [f"{_VENDORED}/{each}/repodata.json" for each in (subdir, "noarch")]
+    for path in (*declared.FILES["conda"], *vendored):
+        app.on_read(path)  # also what is not there: it would count if it were
+    file = next(filter(app.has, declared.FILES["conda"]))
+    with _explained(file):
         match file:
             case "conda-lock.yml":
                 found = _conda_lock(app, file, subdir)
@@ -73,16 +78,23 @@ def read(app: App, platform: Platform) -> Environment:
             case "package-list.txt":
                 found = _package_list(app, file, subdir)
             case _:
-                found = environment_yml(app)
-    except ValueError as error:
-        raise _malformed(file, str(error)) from error
-    vendored = [f"{_VENDORED}/{each}/repodata.json" for each in (subdir, "noarch")]
+                found = _environment_yml(app)
     return replace(found, channels=(f"./{_VENDORED}",)) if any(map(app.has, vendored)) else found
 
 
-def environment_yml(app: App) -> Environment:
-    """Read environment.yml; one that is not there says nothing. ValueError if it cannot be understood."""
-    file = "environment.yml"
+def variables(app: App) -> Mapping[str, str]:
+    """Return the variables that environment.yml sets, whichever file counts. Raises as `read` does."""
+    with _explained(_ENVIRONMENT):
+        document = _parsed(app, _ENVIRONMENT) if app.has(_ENVIRONMENT) else {}
+        given = {name: str(value) for name, value in _table(document, "variables").items() if value is not None}
+        if wrong := [name for name, value in given.items() if not _VARIABLE.fullmatch(name) or "\0" in value]:
+            raise ValueError(f"{wrong[0][:100]!r} is no variable")
+        return given
+
+
+def _environment_yml(app: App) -> Environment:
+    """Read environment.yml; one that is not there says nothing."""
+    file = _ENVIRONMENT
     if not app.has(file):
         return Environment(file, _DEFAULTS)
     document = _parsed(app, file)
@@ -97,13 +109,15 @@ def environment_yml(app: App) -> Environment:
     for requirement in pip:
         if requirement.startswith(("-", ".", "/")):
             raise ValueError(f"{requirement[:100]!r} below `pip:` is no name of a package")
-    given = {str(name): str(value) for name, value in _table(document, "variables").items() if value is not None}
-    return Environment(file, _channels(_texts(document, "channels")), tuple(specs), (), tuple(pip), (), given)
+    return Environment(file, _channels(_texts(document, "channels")), tuple(specs), pip=tuple(pip))
 
 
 def names(app: App) -> tuple[str, ...]:
-    """Return the names of the packages that are asked for, as far as the files say them."""
-    found = read(app, Platform("linux", "amd64"))
+    """Return the names of the packages that are asked for, on whichever platform, as far as the files say them."""
+    try:
+        found = read(app, Platform("linux", "amd64"))
+    except UsageError:
+        found = read(app, Platform("linux", "arm64"))
     asked = [match[1] for text in (*found.specs, *found.pip) if (match := _SPEC_NAME.match(text))]
     locked = [package.file.rsplit("-", 2)[0] for package in found.packages]
     return tuple(locks.normalised(name) for name in (*asked, *locked, *(wheel["name"] for wheel in found.wheels)))
@@ -144,11 +158,10 @@ def _package_list(app: App, file: str, subdir: str) -> Environment:
         if (match := _PLATFORM.match(line)) and match[1] not in (subdir, "noarch"):
             raise ValueError(f"it is for {match[1]}, and the image for {subdir}")
     listed = [line for line in lines if not line.startswith("#")]
-    variables = environment_yml(app).variables
     if "@EXPLICIT" in listed:
         packages = tuple(_named(line, subdir) for line in listed if line != "@EXPLICIT")
-        return Environment(file, packages=packages, variables=variables)
-    return Environment(file, environment_yml(app).channels, tuple(listed), variables=variables)
+        return Environment(file, packages=packages)
+    return Environment(file, _environment_yml(app).channels, tuple(listed))
 
 
 def _conda_lock(app: App, file: str, subdir: str) -> Environment:
@@ -166,7 +179,7 @@ def _conda_lock(app: App, file: str, subdir: str) -> Environment:
             wheels.append(_wheel(str(each.get("name")), str(each.get("version")), str(each.get("url")), sha256))
         else:
             packages.append(replace(_named(str(each.get("url")), subdir), sha256=sha256, md5=md5))
-    return Environment(file, packages=tuple(packages), wheels=tuple(wheels), variables=environment_yml(app).variables)
+    return Environment(file, packages=tuple(packages), wheels=tuple(wheels))
 
 
 def _pixi_lock(app: App, file: str, subdir: str) -> Environment:
@@ -190,8 +203,7 @@ def _pixi_lock(app: App, file: str, subdir: str) -> Environment:
             size = str(record.get("size") or "")
             named = replace(_named(url, subdir), sha256=sha256, md5=str(record.get("md5") or ""))
             packages.append(replace(named, size=int(size) if size.isdigit() else None))
-    variables = environment_yml(app).variables
-    return Environment(file, packages=tuple(packages), wheels=tuple(wheels), variables=variables)
+    return Environment(file, packages=tuple(packages), wheels=tuple(wheels))
 
 
 def _parsed(app: App, file: str) -> Json:
@@ -248,7 +260,14 @@ def _texts(document: Json, key: str) -> list[str]:
     return [str(item) for item in found]
 
 
-def _malformed(file: str, reason: str) -> UsageError:
-    return UsageError(
-        f"cannot use {file}: {reason}", hint="correct it, or make it anew with the program that wrote it", code="IB912"
-    )
+@contextmanager
+def _explained(file: str) -> Iterator[None]:
+    """Say of which file it is that something cannot be understood."""
+    try:
+        yield
+    except ValueError as error:
+        raise UsageError(
+            f"cannot use {file}: {error}",
+            hint="correct it, or make it anew with the program that wrote it",
+            code="IB912",
+        ) from error

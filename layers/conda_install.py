@@ -28,11 +28,16 @@ _KEPT = (
 
 
 def promised(package: CondaPackage, scheme: Scheme) -> tuple[Entry, ...]:
-    """List what a package would install, without unpacking it: for comparison only, the contents cannot be read."""
+    """List what a package would install, without unpacking it: for comparison only, the contents cannot be read.
+
+    Where links lead is not known then, so two links of one place are taken to be the same.
+    """
     found = [
-        entry.file(_place(package, path, scheme), _promise(package, path, one))
+        entry.symlink(_place(package, path, scheme), "?")
+        if one.kind is Kind.SYMLINK
+        else entry.file(_place(package, path, scheme), _promise(package, path, one))
         for path, one in package.files.items()
-        if one.kind is Kind.FILE and _wanted(path)
+        if one.kind is not Kind.DIRECTORY and _wanted(path)
     ]
     return (*found, *_programs(package, scheme))
 

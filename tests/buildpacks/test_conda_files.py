@@ -106,3 +106,8 @@ def test_requirements_come_before_an_environment(tmp_path: Path) -> None:
 
 def test_without_any_of_its_files_it_does_not_fit(tmp_path: Path) -> None:
     assert isinstance(conda_env_update.detect(apps.make(tmp_path, {"main.py": ""})), Fail)
+
+
+def test_names_are_known_of_a_lock_for_another_platform_too(tmp_path: Path) -> None:
+    app = apps.make(tmp_path, {"conda-lock.yml": LOCK.replace("linux-64", "linux-aarch64")})
+    assert conda_files.names(app) == ("numpy",)

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from buildpacks.api import App
+from imagebuilder.conda import Channels
 from tests import condas, debs, index, sdists, world
 from tests.condas import LIB, TOOL, Conda, other, python
 from tests.world import World
@@ -346,11 +348,15 @@ def bad(name: str, files: dict[str, str], *, arguments: tuple[str, ...] = ()) ->
 
 NO_HASH = other(LIB, name="nohash", record={"sha256": None})
 WRONG = other(LIB, name="wrong", record={"name": "wrong", "version": "9.9"})
+RIVAL = Conda("rival", members=(debs.file("share/same.conf", b"another"),))
+LINKED = Conda("linked", members=(debs.symlink("share", "lib"),))
 BAD = {
     "IB912": (
         bad("no list", {"environment.yml": "dependencies: flask\n"}),
         bad("a table", {"environment.yml": "dependencies:\n- npm: [left-pad]\n"}),
         bad("variables", {"environment.yml": "variables: [a]\n"}),
+        bad("no variable", {"environment.yml": "variables: {A=B: c}\n"}),
+        bad("beside a lock", {"environment.yml": "variables: [a]\n", "package-list.txt": "lib\n"}),
         bad("yaml", {"environment.yml": "dependencies: &all []\n"}),
         bad("a path", environment("python", more="- pip:\n  - -r other.txt\n")),
         bad("a spec", environment("lib >>1")),
@@ -390,6 +396,10 @@ BAD = {
         bad("a source", environment("python", more="- pip:\n  - source\n")),
     ),
     "IB911": (bad("another name", environment("wrong")),),
+    "IB512": (
+        bad("two of one file", environment("lib", "rival")),
+        bad("a link and a file", environment("lib", "linked")),
+    ),
 }
 
 
@@ -398,7 +408,7 @@ BAD = {
 )
 def test_what_cannot_be_done_is_explained(code: str, case: tuple[str, dict[str, str], tuple], place: Place) -> None:
     name, texts, arguments = case
-    place.publish(*CHANNEL, NO_HASH, WRONG)
+    place.publish(*CHANNEL, NO_HASH, WRONG, RIVAL, LINKED)
     place.world.mirror.files["/conda/broken/linux-64/repodata.json"] = b"{"
     written = {path: text.replace("{alias}", place.alias) for path, text in texts.items()}
     app = place.world.app({**MAIN, **written}, f"bad {name}")
@@ -419,3 +429,32 @@ def test_a_program_that_conda_would_run_is_named(place: Place) -> None:
     app = place.world.app(environment("lib"), "hooks")
     ran = place.world.run("build", str(app), "--no-cache", IMAGEBUILDER_CONDA_CHANNEL_ALIAS=place.alias)
     assert "warning: lib 1.3 has bin/.lib-post-link.sh, which nobody runs" in ran.stderr
+
+
+def test_a_file_that_would_count_makes_the_lock_stale(place: Place) -> None:
+    app = place.world.app(environment("lib"), "stale")
+    place.run("lock", str(app))
+    place.run("lock", str(app), "--check")
+    (app / "package-list.txt").write_text("lib=1.3\n")
+    ran = place.world.run("lock", str(app), "--check", IMAGEBUILDER_CONDA_CHANNEL_ALIAS=place.alias)
+    assert "package-list.txt has changed" in ran.stdout
+
+
+def test_builds_under_other_conditions_give_the_same_image(place: Place) -> None:
+    app = place.world.app(environment("tool", "python=3.13", more="- pip:\n  - click\n"), "checked")
+    assert json.loads(place.run("check", str(app), "--vary", "source,umask,clock,order,hashseed", "--json"))["same"]
+
+
+def test_a_list_may_name_a_package_twice(place: Place) -> None:
+    line = f"{place.alias}/forge/linux-64/{LIB.file_name}\n"
+    app = place.world.app({**MAIN, "package-list.txt": f"@EXPLICIT\n{line}{line}"}, "twice")
+    place.run("build", str(app), "-o", "oci:out/twice")
+    assert len(place.locked(app)) == 1
+
+
+def test_channels_are_found_where_conda_finds_them_if_nothing_is_said(tmp_path: Path) -> None:
+    address = Channels(App(tmp_path)).address("conda-forge")
+    assert address.startswith("https://") and address.endswith("/conda-forge")
+    assert Channels(App(tmp_path), environment={"CONDA_CHANNEL_ALIAS": "https://x.example/c/"}).address(
+        "a/label/b"
+    ) == ("https://x.example/c/a/label/b")

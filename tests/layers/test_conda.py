@@ -9,7 +9,7 @@ import pytest
 from layers.conda import CondaPackage, read_conda
 from layers.conda_install import conda_entries, promised
 from layers.content import Reader
-from layers.entry import Entry, Kind
+from layers.entry import Entry
 from layers.errors import IntegrityError
 from layers.wheel import Scheme
 from tests import condas, debs
@@ -81,7 +81,7 @@ def test_the_record_names_every_file_and_no_time(tmp_path: Path) -> None:
 
 def test_what_is_promised_is_what_is_installed(tmp_path: Path) -> None:
     for package in (TOOL, LIB, python()):
-        wanted = {path for path, entry in install(package, tmp_path).items() if entry.kind is Kind.FILE}
+        wanted = install(package, tmp_path)
         found = {entry.path for entry in promised(read(package, tmp_path), SCHEME)}
         assert found == {path for path in wanted if "/conda-meta/" not in path}
 
