@@ -88,7 +88,12 @@ class UvResolver:
             forbidden.check(self.downloader.environment)
         if indexes:
             return self.bound(indexes).resolve_text(
-                text, dependencies=dependencies, interpreter=interpreter, target=target, previous=previous
+                text,
+                dependencies=dependencies,
+                interpreter=interpreter,
+                target=target,
+                previous=previous,
+                built=built,
             )
         with scratch.folder(self.folder.absolute() / "scratch") as folder:
             (folder / "requirements.txt").write_text(text, "utf-8")
