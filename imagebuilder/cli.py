@@ -90,7 +90,12 @@ def _fail(error: Exception, console: "Console") -> int:
 
         traceback.print_exception(error)
     told = _told(error)
-    console.error(told)
+    try:
+        console.error(told)
+    except BrokenPipeError:
+        raise
+    except OSError:  # a full disk behind stderr: the exit code still says what is wrong
+        _close_streams()
     return told.exit_code
 
 

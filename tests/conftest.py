@@ -17,6 +17,10 @@ from tests.registries import Registries
 TOOLS = ("skopeo", "umoci", "crun", "podman")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all-faults", action="store_true", help="try every fault of a build, not a sample of them")
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker, missing in MISSING.items():
         if item.get_closest_marker(marker) and (reason := missing()):

@@ -258,6 +258,13 @@ def test_a_result_that_cannot_be_written_is_an_error() -> None:
     assert ran.returncode == 7
 
 
+def test_an_error_that_cannot_be_told_is_still_in_the_exit_code() -> None:
+    with Path("/dev/full").open("w") as full:
+        ran = start("build", "nowhere", stderr=full)
+        out, _ = ran.communicate()
+    assert (ran.returncode, out) == (2, "")
+
+
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
 def test_closed_streams_are_no_reason_to_fail(closed: str) -> None:
     shell = f'exec "{sys.executable}" -m imagebuilder explain IB100 {closed}'
