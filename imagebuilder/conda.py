@@ -63,12 +63,17 @@ class Channels:
         """Return the addresses that may have a package: where the application says its channel is, then by its name."""
         channel, subdir, name = source.locator.rsplit("/", 2)
         named = [each for each in conda_files.channels(self.app, platform) if channel_name(each) == channel]
-        return tuple(dict.fromkeys(f"{self.address(each)}/{subdir}/{name}" for each in (*named, channel)))
+        # Without an alias it takes rattler to know where channels are.
+        places = (*named, channel) if self._given or not named else named
+        return tuple(dict.fromkeys(f"{self.address(each)}/{subdir}/{name}" for each in places))
+
+    @property
+    def _given(self) -> str:
+        return (self.alias or self.environment.get("CONDA_CHANNEL_ALIAS", "")).rstrip("/")
 
     def _alias(self) -> str:
-        given = self.alias or self.environment.get("CONDA_CHANNEL_ALIAS", "")
-        if given:
-            return given.rstrip("/")
+        if self._given:
+            return self._given
         _import_rattler()
         from rattler import Channel, ChannelConfig  # who gives an alias can do without it
 

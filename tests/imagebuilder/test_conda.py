@@ -421,6 +421,10 @@ def test_who_has_no_rattler_is_told_how_to_get_it(place: Place, tmp_path: Path) 
     (tmp_path / "rattler.py").write_text("raise ImportError('no rattler')\n")
     app = place.world.app(environment("lib"), "no-rattler")
     errors = place.fail("lock", str(app), PYTHONPATH=f"{tmp_path}:{world.ROOT}")
+    line = f"{place.alias}/forge/linux-64/{LIB.file_name}#{LIB.repodata['sha256']}\n"
+    exact = place.world.app({**MAIN, "package-list.txt": f"@EXPLICIT\n{line}"}, "no-rattler-needed")
+    ran = place.world.run("build", str(exact), PYTHONPATH=f"{tmp_path}:{world.ROOT}")
+    assert ran.returncode == 0, ran.stderr
     assert "error[IB910]" in errors
     assert "imagebuilder[conda]" in errors
 
