@@ -5,19 +5,19 @@ import os
 import shutil
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
-from tests import containers, locking
+from tests import containers, debian_python, locking, mirror, standalones
 from tests.containers import Containers, ask, finished, imagebuilder
 
 PROJECTS = Path(__file__).parent / "projects"
 EXPECTATION = "expect.toml"
 NAMES = sorted(path.parent.name for path in PROJECTS.glob(f"*/{EXPECTATION}"))
 WANTED = {name: tomllib.loads((PROJECTS / name / EXPECTATION).read_text()) for name in NAMES}
-KEYS = {"uv", "flags", "environment", "left_out", "requires", "labels", "run", "runs"}
+KEYS = {"uv", "flags", "environment", "left_out", "requires", "labels", "run", "runs", "standalone"}
 STOP_S = 3
 
 
@@ -105,13 +105,30 @@ def engine(docker_environment: dict[str, str]) -> Iterator[Containers]:
         yield found
 
 
+@pytest.fixture(scope="module")
+def pythons(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
+    """The variables that lead to a mirror of standalone Pythons: Debian's of another suite, in their shape."""
+    folder = tmp_path_factory.mktemp("pythons")
+    version, members = debian_python.members(folder)
+    archive = standalones.archive(replace(each, name=f"python/{each.name}") for each in members)
+    with mirror.running(folder) as place:
+        yield standalones.publish(place, folder, standalones.Build(version, archive))
+
+
 @pytest.mark.network
 @pytest.mark.docker
 @pytest.mark.parametrize("name", NAMES)
 def test_the_image_runs_as_expected_and_is_the_same_elsewhere(
-    name: str, tmp_path: Path, cache: Path, engine: Containers, docker_environment: dict[str, str]
+    name: str,
+    tmp_path: Path,
+    cache: Path,
+    engine: Containers,
+    docker_environment: dict[str, str],
+    request: pytest.FixtureRequest,
 ) -> None:
     project = copied(name, tmp_path)
+    if "standalone" in WANTED[name]:
+        project = replace(project, environment=request.getfixturevalue("pythons"))
     storage = ("--name", name, "--cache-dir", str(cache))
     built = project.run("build", "--load", "docker", *storage, environment=docker_environment)
     runs(name, engine)
