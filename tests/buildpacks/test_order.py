@@ -71,7 +71,9 @@ def ids(order: Order, app: App) -> list[str]:
 
 # What decides: at most one manager's lock, and what may stand beside it.
 locks = st.sampled_from(["", "Pipfile", "Pipfile.lock", "uv.lock", "poetry.lock", "pdm.lock"])
-others = st.sets(st.sampled_from(["pylock.toml", "requirements.txt", "pyproject.toml", "main.py", "Procfile", "x.sh"]))
+others = st.sets(
+    st.sampled_from(["pylock.toml", "requirements.txt", "pyproject.toml", "main.py", "Procfile", "environment.yml"])
+)
 CONTENT = {"Procfile": "web: python main.py", "Pipfile.lock": "{}"}
 
 
