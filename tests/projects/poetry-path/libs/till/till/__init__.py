@@ -1,0 +1,7 @@
+"""a path dependency."""
+
+import humanize
+
+
+def count(number: int) -> str:
+    return humanize.intcomma(number)

@@ -1,0 +1,7 @@
+"""A member of a workspace."""
+
+import humanize
+
+
+def count(number: int) -> str:
+    return humanize.intcomma(number)
