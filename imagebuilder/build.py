@@ -7,7 +7,7 @@ from pathlib import Path
 from buildpacks import standalone
 from buildpacks.api import BuildContext, BuildResult, Interpreter, LayerSpec, Pins, Target
 from buildpacks.services import Installer
-from imagebuilder import libraries, outputs, outside, reference, stale
+from imagebuilder import application, libraries, outputs, outside, reference, stale
 from imagebuilder import lock as lockfile
 from imagebuilder.base import image as base_image
 from imagebuilder.base import tiers
@@ -24,13 +24,8 @@ from imagebuilder.progress import Progress
 from imagebuilder.request import BuildRequest, Output, Upgrade
 from imagebuilder.resolve import Plan, resolve
 from imagebuilder.suppliers import Suppliers, suppliers
-from imagebuilder.text import printable
-from layers import compress, scratch, tree
-from layers.entry import Entry
+from layers import compress, scratch
 from layers.errors import BuildError
-
-# Data of this size in an application is more often forgotten than meant.
-_LARGE = 100 << 20
 
 
 def build(request: BuildRequest, progress: Progress) -> BuildOutcome:
@@ -224,11 +219,6 @@ def describe_layers(
     progress: Progress,
 ) -> list[LayerSpec]:
     """List the layers from the bottom up: the base, the buildpacks', the launchers, the application."""
-    app = LayerSpec(
-        "application",
-        {},
-        lambda _files: _application(request, run.working_dir.lstrip("/"), progress),
-    )
     return [
         *(
             tiers.layer_specs(pins.base, scratch=unpacked, warn=progress.warn)
@@ -238,7 +228,7 @@ def describe_layers(
         *([standalone.layer(pins.interpreter, unpacked)] if pins.interpreter and pins.interpreter.archive else []),
         *(spec for result in results for spec in result.layers),
         *([launcher_layer(run.processes, pins.interpreter.executable)] if pins.interpreter else []),
-        app,
+        application.layer(request, run.working_dir.lstrip("/"), progress),
     ]
 
 
@@ -260,18 +250,6 @@ def describe_static_files(
     return [
         collectstatic.layer(request, pins.base, run, below, cache=workshop.cache, fetch=workshop.fetch, scratch=scratch)
     ]
-
-
-def _application(request: BuildRequest, at: str, progress: Progress) -> tuple[Entry, ...]:
-    """List the files of the application; warn of those that are hardly meant to be in an image."""
-    found = tree.entries(request.source, at=at, ignored=request.ignored)
-    for entry in found:
-        if entry.size >= _LARGE:
-            progress.warn(
-                f"{printable(entry.path)} has {entry.size / 1e6:.0f} MB; "
-                "name it in .imagebuilderignore if the image can do without it"
-            )
-    return found
 
 
 def deliver(

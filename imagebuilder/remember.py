@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from imagebuilder import again, destinations, reference, report
+from imagebuilder import again, application, destinations, reference, report
 from imagebuilder.config import Chosen, Configuration
 from imagebuilder.console import Console
 from imagebuilder.display import json_line
@@ -24,11 +24,8 @@ from layers.blobs import write_file
 from layers.canonical import Json
 from layers.errors import StorageError
 
-# How coarse the times of files are, at most: those of kernels that count a hundred ticks a second, and those of file
-# systems that count in seconds or in two, which are round.
-_TICK_NS = 20_000_000
-_COARSE_NS = 2_000_000_000
-_ROUND_NS = 10_000_000
+# Further apart than this two clocks do not drift in a build.
+_DRIFT_NS = 20_000_000
 _PROXIES = ("http_proxy", "all_proxy")
 # What is read of an application before it is known what it leaves out.
 _CONFIGURATION = (
@@ -169,14 +166,13 @@ def is_settled(path: str, question: again.Question) -> bool:
         changed_ns = os.lstat(path).st_ctime_ns
     except OSError:
         return True
-    granularity_ns = _COARSE_NS if changed_ns % _ROUND_NS == 0 else _TICK_NS
-    return changed_ns < question.asked_ns - granularity_ns
+    return application.is_settled(changed_ns, question.asked_ns)
 
 
 def clock_was_set(question: again.Question) -> bool:
     """Say whether somebody set the clock since the command was given."""
     passed_ns = time.monotonic_ns() - question.clock_ns
-    return abs(time.time_ns() - question.asked_ns - passed_ns) > _TICK_NS
+    return abs(time.time_ns() - question.asked_ns - passed_ns) > _DRIFT_NS
 
 
 def _by_folder(paths: Iterable[str]) -> dict[str, list[str]]:

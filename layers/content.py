@@ -16,15 +16,15 @@ from layers.digest import Hasher
 from layers.entry import Checksum, Content, Deflated, SourceFile, Stored
 from layers.errors import IntegrityError, StorageError
 
-Stamp = tuple[int, int, int, int]
+Stamp = tuple[int, int, int, int, int]
 
 _CHUNK = 1 << 20
 _RAW_CHUNK = 256 << 10
 
 
 def stamp(status: os.stat_result) -> Stamp:
-    """Return what changes when a file changes: (device, inode, size, mtime_ns), as a SourceFile holds it."""
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+    """Return what changes when a file changes: (device, inode, size, mtime_ns, ctime_ns), as a SourceFile has it."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 class Reader:

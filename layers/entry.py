@@ -38,7 +38,7 @@ class Checksum:
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file of a source tree. `stamp`: its (device, inode, size, mtime_ns) when listed; a change is an error.
+    """A file of a source tree. `stamp`: (device, inode, size, mtime_ns, ctime_ns) when listed; a change is an error.
 
     A folder is one value for all its files: of a hundred thousand, their paths would take most of the memory.
     """
@@ -46,7 +46,7 @@ class SourceFile:
     folder: Path
     name: str
     size: int
-    stamp: tuple[int, int, int, int]
+    stamp: tuple[int, int, int, int, int]
 
     @property
     def path(self) -> Path:

@@ -79,7 +79,7 @@ def test_a_build_whose_lock_fits_asks_for_nothing_twice(place: World) -> None:
     second = built(place, app, "--locked", "--offline")
     assert (place.mirror.asked, place.index.seen) == ([], [])
     assert second["manifest_digest"] == first["manifest_digest"]
-    assert [layer["cached"] for layer in layers(second).values()] == [True, True, True, True, True, False]
+    assert all(layer["cached"] for layer in layers(second).values())
 
 
 def test_the_lock_of_equal_inputs_is_the_same_file(place: World) -> None:

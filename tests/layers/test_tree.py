@@ -68,7 +68,7 @@ def test_a_file_is_stamped_so_that_a_later_change_is_seen(tmp_path: Path) -> Non
     status = (tmp_path / "file").stat()
     content = walk(tmp_path)["workspace/file"].content
     assert content == SourceFile(
-        tmp_path, "file", 3, (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        tmp_path, "file", 3, (status.st_dev, status.st_ino, 3, status.st_mtime_ns, status.st_ctime_ns)
     )
 
 

@@ -1,0 +1,56 @@
+"""The application as a layer: made anew only if something in its folder has changed.
+
+Its key is what the system says of each file, as git's index has it, and not what is in them: to read a folder in order
+to know whether it has to be read costs as much as the layer (docs/decisions/0181-the-key-of-the-application.md).
+"""
+
+import os
+import time  # noqa: TID251 is compared with the times of files, and reaches no image
+from collections.abc import Sequence
+
+from buildpacks.api import LayerSpec
+from imagebuilder.progress import Progress
+from imagebuilder.request import BuildRequest
+from imagebuilder.text import printable
+from layers import tree
+from layers.canonical import Json
+from layers.entry import Entry, SourceFile
+
+# How coarse the times of files are, at most: those of kernels that count a hundred ticks a second, and those of file
+# systems that count in seconds or in two, which are round.
+_TICK_NS = 20_000_000
+_COARSE_NS = 2_000_000_000
+_ROUND_NS = 10_000_000
+# Data of this size in an application is more often forgotten than meant.
+_LARGE = 100 << 20
+
+
+def layer(request: BuildRequest, at: str, progress: Progress) -> LayerSpec:
+    """Describe the layer of the files of an application; warn of those that are hardly meant to be in an image."""
+    listed_ns = time.time_ns()
+    found = tree.entries(request.source, at=at, ignored=request.ignored)
+    for entry in found:
+        if entry.size >= _LARGE:
+            progress.warn(
+                f"{printable(entry.path)} has {entry.size / 1e6:.0f} MB; "
+                "name it in .imagebuilderignore if the image can do without it"
+            )
+    return LayerSpec("application", _key(found, request, listed_ns), lambda _files: found)
+
+
+def is_settled(changed_ns: int, seen_ns: int) -> bool:
+    """Say whether another change of a file, after it was seen, would give it another time of its last change."""
+    return changed_ns < seen_ns - (_COARSE_NS if changed_ns % _ROUND_NS == 0 else _TICK_NS)
+
+
+def _key(entries: Sequence[Entry], request: BuildRequest, listed_ns: int) -> dict[str, Json]:
+    """Name all that the layer's bytes depend on; empty if a file is so young that its time says nothing."""
+    files: list[Json] = []
+    for each in entries:
+        said: tuple[int, ...] = ()
+        if isinstance(each.content, SourceFile):
+            said = each.content.stamp
+            if not is_settled(each.content.stamp[-1], listed_ns):
+                return {}
+        files.append((each.path, each.mode, each.target, said))
+    return {"layer": "application", "folder": os.path.realpath(request.source), "files": files}
