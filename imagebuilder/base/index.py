@@ -27,6 +27,9 @@ _PACKAGES_MAX = 64 << 20
 _PLAIN_MAX = 512 << 20
 # The snapshot archive is behind what it copies by some hours; a file stays in the pool for a day or more.
 _SNAPSHOT_DELAY_S = 12 * 3600
+_ASKED = re.compile(
+    rb"^(?:Package|Version|Architecture|Filename|Size|SHA256|(?:Pre-)?Depends|Provides):.*", re.MULTILINE
+)
 _POOL_PATH = re.compile(r"pool/(?:[A-Za-z0-9][A-Za-z0-9.+~_-]*/)+[A-Za-z0-9][A-Za-z0-9.+~_:%-]*\.deb")
 _RELATION = re.compile(r"([a-z0-9][a-z0-9+.-]*)(?::[a-z0-9-]+)?(?:\s*\((<<|<=|=|>=|>>)\s*([^\s)]+)\))?")
 
@@ -151,12 +154,17 @@ def _split(packed: bytes, name: str) -> Iterator[bytes]:
         if size > _PLAIN_MAX:
             raise _damaged(name, f"it unpacks to more than {_PLAIN_MAX} bytes")
         *whole, rest = (rest + chunk).split(b"\n\n")
-        yield from filter(_is_package, whole)
-    yield from filter(_is_package, [rest])
+        yield from map(_shortened, filter(_is_package, whole))
+    yield from map(_shortened, filter(_is_package, [rest]))
 
 
 def _is_package(stanza: bytes) -> bool:
     return stanza.startswith(b"Package: ")
+
+
+def _shortened(stanza: bytes) -> bytes:
+    """Leave out the fields that nobody asks for, which are half of a suite."""
+    return b"\n".join(_ASKED.findall(stanza)) + b"\n"
 
 
 def _package(archive: str, stanza: bytes) -> Package:
