@@ -18,6 +18,7 @@ from imagebuilder.sandbox import command
 from imagebuilder.sandbox.box import EPOCH, Sandbox
 from imagebuilder.sources.builder import SourceBuilder
 from layers import entry
+from layers.blobs import storage_error
 from layers.canonical import Json
 from layers.digest import Digest
 from layers.entry import Entry
@@ -48,7 +49,7 @@ class NativeInstaller:
     builder: SourceBuilder
     folder: Path
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _done: list[Mapping[str, tuple[Entry, ...]]] = field(default_factory=list)
+    _done: list[Mapping[str, tuple[Entry, ...]] | BuildError] = field(default_factory=list)
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -81,11 +82,21 @@ class NativeInstaller:
         """
         with self._lock:
             if not self._done:
-                with self.builder.progress.step("install") as step:
-                    installed = self._install(files)
-                    step.finish(f"{len(installed)} packages by {self.tool}")
-                self._done.append({each.name: each.entries for each in installed})
+                self._done.append(self._attempt(files))
+        if isinstance(self._done[0], BuildError):  # every layer asks; what failed is not tried again
+            raise self._done[0]
         return self._done[0]
+
+    def _attempt(self, files: Files) -> Mapping[str, tuple[Entry, ...]] | BuildError:
+        try:
+            with self.builder.progress.step("install") as step:
+                installed = self._install(files)
+                step.finish(f"{len(installed)} packages by {self.tool}")
+        except BuildError as error:
+            return error
+        except OSError as error:
+            return storage_error(error, self.folder)
+        return {each.name: each.entries for each in installed}
 
     def _install(self, files: Files) -> tuple[Installed, ...]:
         interpreter = self.builder.interpreter
