@@ -26,7 +26,7 @@ OPTIONS = {
 OF_ONE_REQUIREMENT = {"--hash": True, "--config-settings": True, "--global-option": True}
 _SHORT = {"-r": "--requirement", "-c": "--constraint", "-i": "--index-url", "-f": "--find-links"}
 _COMMENT = re.compile(r"(^|\s)#.*$")
-EDITABLE = re.compile(r"(?:-e|--editable)[ =]?\s*")
+EDITABLE = re.compile(r"^(?:-e|--editable)[ =]?\s*")
 
 
 @dataclass(frozen=True, slots=True)

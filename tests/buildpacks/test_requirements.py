@@ -58,6 +58,13 @@ def test_comments_continued_lines_and_a_byte_order_mark_are_understood(tmp_path:
     assert found.hashes == {"foo": frozenset({SHA, OTHER})}
 
 
+def test_a_project_whose_name_looks_like_an_option_is_a_project(tmp_path: Path) -> None:
+    assert read(tmp_path, f"mypy-extensions==1.1.0 --hash={SHA}\njupyter-events\n").names == (
+        "jupyter-events",
+        "mypy-extensions",
+    )
+
+
 def test_hashes_come_from_constraints_and_from_addresses_too(tmp_path: Path) -> None:
     project = app(
         tmp_path,
