@@ -13,14 +13,13 @@ again whenever they leave the cache.
 import fcntl
 import json
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from imagebuilder import again
-from layers import canonical
+from layers import canonical, scratch
 from layers.blobs import PARTIAL, BlobStore, storage_error, write_file
 from layers.canonical import Json
 from layers.descriptor import Descriptor
@@ -170,6 +169,7 @@ class Cache:
     @contextmanager
     def _locked(self, operation: int) -> Iterator[None]:
         self.store.initialise()
+        _require_own(self.root)
         try:
             descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -179,6 +179,16 @@ class Cache:
             yield
         finally:
             os.close(descriptor)
+
+
+def _require_own(root: Path) -> None:
+    """Refuse a cache that is another user's: blobs are hashed, but whose results they are is taken on trust."""
+    if root.stat().st_uid != os.geteuid():
+        raise StorageError(
+            f"the cache {root} belongs to another user",
+            hint="choose a folder of your own with --cache-dir or IMAGEBUILDER_CACHE_DIR, or become its owner",
+            code="IB970",
+        )
 
 
 def _lock(descriptor: int, operation: int, root: Path) -> None:
@@ -191,9 +201,9 @@ def _lock(descriptor: int, operation: int, root: Path) -> None:
 
 
 def _remove(folder: Path) -> int:
-    freed = sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
-    shutil.rmtree(folder, ignore_errors=True)
-    return freed
+    with suppress(OSError):
+        return scratch.delete(folder)
+    return 0
 
 
 def _listed(folder: Path) -> list[Path]:

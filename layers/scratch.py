@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
@@ -28,7 +27,7 @@ def folder(root: Path) -> Iterator[Path]:
                 made = root / f"{os.getpid()}-{next(_serial)}"
                 made.mkdir(mode=0o700)
                 cleanup.enter_context(_locked(made / "lock", fcntl.LOCK_EX))
-                cleanup.callback(shutil.rmtree, made, ignore_errors=True)
+                cleanup.callback(_try_to_delete, made)
         except OSError as error:
             raise storage_error(error, root) from error
         yield made
@@ -36,8 +35,48 @@ def folder(root: Path) -> Iterator[Path]:
 
 def _sweep(root: Path) -> None:
     for left in sorted(root.glob("*-*")):
-        with suppress(BlockingIOError), _locked(left / "lock", fcntl.LOCK_EX | fcntl.LOCK_NB):
-            shutil.rmtree(left)
+        # What cannot be deleted must not keep anybody from working.
+        with suppress(OSError), _locked(left / "lock", fcntl.LOCK_EX | fcntl.LOCK_NB):
+            delete(left)
+
+
+def _try_to_delete(made: Path) -> None:
+    with suppress(OSError):
+        delete(made)
+
+
+def delete(folder: Path) -> int:
+    """Delete a folder, whoever filled it, and return how many bytes its files had.
+
+    A command of strangers may leave folders that are closed to their owner, or lie deeper in each other than a path can
+    say: each is opened, and what is in it moves up until nothing lies deep.
+    """
+    freed = 0
+    names = count()
+    folders = [folder]
+    folder.chmod(0o700)
+    while folders:
+        inner = folders.pop()
+        with os.scandir(inner) as found:  # noqa: TID251 all of it is deleted; order cannot matter
+            for each in found:
+                if not each.is_dir(follow_symlinks=False):
+                    freed += each.stat(follow_symlinks=False).st_size
+                    os.unlink(each)  # noqa: PTH108 it is no Path
+                    continue
+                os.chmod(each, 0o700)  # noqa: PTH101 as above
+                folders.append(Path(each) if inner == folder else _moved(each, folder, names))
+        if inner != folder:
+            inner.rmdir()
+    folder.rmdir()
+    return freed
+
+
+def _moved(inner: os.DirEntry[str], folder: Path, names: Iterator[int]) -> Path:
+    """Move a folder up, to a name that nothing else has."""
+    while True:
+        place = folder / f"deleted-{next(names)}"
+        if not os.path.lexists(place):
+            return Path(inner).rename(place)
 
 
 @contextmanager

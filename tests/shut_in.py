@@ -3,11 +3,14 @@
 As a program it runs one sandbox as whoever started it: what to do is JSON on stdin, how it ended JSON on stdout.
 """
 
+import atexit
+import ctypes
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -98,6 +101,7 @@ class Shell:
         process = subprocess.Popen(
             [python_of_nobody() if self.nobody else sys.executable, "-m", "tests.shut_in"],
             cwd=HERE,
+            env=environment_of_nobody() if self.nobody else None,
             stdin=subprocess.PIPE,
             user=other,
             group=other,
@@ -134,6 +138,7 @@ def as_nobody(sandbox: Sandbox, words: Sequence[str], *, env: Mapping[str, str],
     ran = subprocess.run(
         [python_of_nobody(), "-m", "tests.shut_in"],
         cwd=HERE,
+        env=environment_of_nobody(),
         input=order(sandbox, words, env=env, rung=rung),
         capture_output=True,
         text=True,
@@ -160,6 +165,31 @@ def python_of_nobody() -> str:
             continue
         return program
     return ""
+
+
+@cache
+def session_key() -> int:
+    """Give this thread a keyring of its own with a key in it, as a login does; return the key's number, 0 without."""
+    add_key, keyctl = {"aarch64": (217, 219), "x86_64": (248, 250)}[os.uname().machine]
+    system = ctypes.CDLL(None).syscall
+    if system(keyctl, 1, None) < 0:
+        return 0
+    session = ctypes.c_int(-3)
+    return max(0, int(system(add_key, b"user", b"password", b"of the host", 11, session)))
+
+
+@cache
+def environment_of_nobody() -> dict[str, str]:
+    """Copy what we import that is not of the standard library to where nobody can read it."""
+    import deflate  # which nobody may not have yet
+
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder)
+    folder.chmod(0o755)
+    shutil.copytree(Path(deflate.__file__).parent, folder / "deflate")
+    for library in Path(deflate.__file__).parent.parent.glob("deflate.libs"):
+        shutil.copytree(library, folder / library.name)
+    return {**os.environ, "PYTHONPATH": str(folder)}
 
 
 def main() -> None:

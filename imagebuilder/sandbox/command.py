@@ -53,7 +53,7 @@ def _check(ended: Ended, name: str, sandbox: Sandbox) -> None:
         )
     if ended.stopped == "space":
         raise BuildError(
-            f"{name} was stopped: it wrote more than {sandbox.limits.written} bytes, or closed a folder to itself",
+            f"{name} was stopped: it wrote more than {sandbox.limits.written} bytes, or folders that nobody can open",
             details=last,
             hint="find out what it writes; a package that does not build in this space can be brought as a wheel",
             code="IB864",

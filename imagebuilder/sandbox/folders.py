@@ -1,5 +1,6 @@
 """Folders of the host that a sandboxed command writes to: what they hold, and whose they are meanwhile."""
 
+import errno
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -8,15 +9,22 @@ from pathlib import Path
 
 from imagebuilder.sandbox.box import UID
 
+_BLOCK = 4096
+# A folder that is closed to its owner, or is deeper in others than a path can say.
+_HIDDEN = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG)
+
 
 def size(folders: Iterable[Path]) -> int:
-    """Count the bytes that folders take on disk; more than any limit if one is closed to its own owner.
+    """Count the bytes that folders take on disk; more than any limit if one of them cannot be looked into.
 
-    What disappears meanwhile counts nothing.
+    A file takes a block at least, also if it is empty: what it takes is its name. What disappears meanwhile counts
+    nothing.
     """
     try:
-        return sum(status.st_blocks * 512 for folder in folders for _, status in _inside(folder))
-    except PermissionError:
+        return sum(max(status.st_blocks * 512, _BLOCK) for folder in folders for _, status in _inside(folder))
+    except OSError as error:
+        if error.errno not in _HIDDEN:
+            raise
         return sys.maxsize
 
 
@@ -33,7 +41,11 @@ def lent(folders: Iterable[Path]) -> Iterator[None]:
         yield
     finally:
         for folder, status in owners.items():
-            _give(folder, status.st_uid, status.st_gid)
+            try:
+                _give(folder, status.st_uid, status.st_gid)
+            except OSError as error:
+                if error.errno not in _HIDDEN:  # of which `size` has said that it is too much
+                    raise
 
 
 def _give(folder: Path, user: int, group: int) -> None:

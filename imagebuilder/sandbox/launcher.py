@@ -37,6 +37,8 @@ _HERE, _EMPTY_PATH, _ALL_BELOW, _CLONE, _MOVE_EMPTY_PATH = -100, 0x1000, 0x8000,
 _ATTRIBUTES = {"--bind": 2 | 4, "--ro-bind": 1 | 2 | 4, "--dev": 1 | 2}  # read-only 1, nosuid 2, nodev 4
 # One number on every processor (asm-generic/unistd.h).
 _OPEN_TREE, _MOVE_MOUNT, _FS_OPEN, _FS_CONFIG, _FS_MOUNT, _MOUNT_SETATTR = 428, 429, 430, 431, 432, 442
+# keyctl(2) has an older one, and KEYCTL_JOIN_SESSION_KEYRING is 1.
+_KEYCTL = {"aarch64": 219, "x86_64": 250}
 # linux/prctl.h
 _DIE_WITH_PARENT, _DUMPABLE, _ADOPT_ORPHANS, _NO_NEW_PRIVILEGES = 1, 4, 36, 38
 
@@ -68,6 +70,7 @@ def main(arguments: Sequence[str]) -> None:
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(1))
     control(_ADOPT_ORPHANS, 1)
     control(_DIE_WITH_PARENT, signal.SIGTERM)
+    _libc.syscall(_KEYCTL.get(os.uname().machine, -1), 1, None)  # where engines refuse it, keys cannot be read either
     lacks = isolate(last)
     alive, own_end = os.pipe()
     child = os.fork()

@@ -59,12 +59,13 @@ def choose(name: str = "") -> Name:
 
 def program(name: Name) -> list[str]:
     """Return what makes a sandbox of this kind; it takes the words of `box`."""
+    # Nothing of the site: no .pth file, no sitecustomize. What is started needs the standard library alone.
+    python = (sys.executable, "-I", "-S", "-B")
     if name == "bubblewrap":
         isolated = ("--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts")
         ended = ("--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv")
-        return [shutil.which("bwrap") or "bwrap", *isolated, *ended, *_USER]
-    # Nothing of the site: no .pth file, no sitecustomize. The launcher needs the standard library alone.
-    return [sys.executable, "-I", "-S", "-B", str(_HERE / "launcher.py"), *_USER]
+        return [*python, str(_HERE / "keyless.py"), shutil.which("bwrap") or "bwrap", *isolated, *ended, *_USER]
+    return [*python, str(_HERE / "launcher.py"), *_USER]
 
 
 @functools.cache

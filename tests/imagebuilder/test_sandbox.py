@@ -16,6 +16,7 @@ import pytest
 
 from imagebuilder.sandbox import box, command, process, rungs
 from imagebuilder.sandbox.box import Limits, Sandbox
+from layers import scratch
 from layers.errors import BuildError
 from tests import debs, shut_in
 from tests.shut_in import Shell
@@ -241,6 +242,30 @@ def test_a_folder_that_is_closed_to_its_owner_hides_nothing(shell: Shell, out: P
     (out / "hidden").chmod(0o700)
 
 
+def test_folders_that_lie_too_deep_to_be_looked_at_hide_nothing(shell: Shell, place: Path) -> None:
+    (place / "deep").mkdir(exist_ok=True)
+    with scratch.folder(place / "deep") as made:
+        made.chmod(0o755)
+        deep = shell.folder(made / "out")
+        script = "cd /layers/own; name=$(printf 'n%.0s' {1..200}); for n in {1..60}; do mkdir $name; cd $name; done"
+        assert failure(shell, script, writable={"/layers/own": deep}).code == "IB864"
+    assert not deep.exists()
+
+
+def test_empty_files_are_counted(shell: Shell, out: Path) -> None:
+    script = "cd /layers/own; for n in {1..300}; do : > $n; done"
+    error = failure(shell, script, writable={"/layers/own": out}, limits=replace(SHORT, written=1 << 20))
+    assert error.code == "IB864"
+
+
+def test_keys_of_the_session_are_not_there(shell: Shell) -> None:
+    """Keyrings belong to no namespace: what `keyctl` has put into that of a login or a job would be inherited."""
+    key = f"{shut_in.session_key():08x}"
+    if key not in Path("/proc/keys").read_text():
+        pytest.skip("there are no keyrings here")
+    assert key not in shell.run("cat /proc/keys || :").output
+
+
 def test_files_memory_and_temporary_files_are_bounded(shell: Shell) -> None:
     large = "dd if=/dev/zero of=/tmp/large bs=1M count=20 status=none"
     assert "SIGXFSZ" in failure(shell, large, limits=replace(SHORT, file_size=10 << 20)).message
@@ -410,7 +435,9 @@ def test_in_an_ordinary_container_root_has_a_chroot_and_nobody_has_nothing(
         check=True,
     ).stdout.decode().strip()  # fmt: skip
     volumes = [f"--volume={path}:{path}" for path in ("/usr", shut_in.HERE, place)]
-    contained = ["docker", "run", "--rm", "--interactive", "--network=none", f"--workdir={shut_in.HERE}", *volumes]
+    packages = shut_in.environment_of_nobody()["PYTHONPATH"]
+    given = [*volumes, f"--volume={packages}:{packages}", f"--env=PYTHONPATH={packages}"]
+    contained = ["docker", "run", "--rm", "--interactive", "--network=none", f"--workdir={shut_in.HERE}", *given]
     asked = shut_in.order(Sandbox(root), ["id", "-u"], env={}, rung="")
     answers = []
     for user in ("0", "65534"):

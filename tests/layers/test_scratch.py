@@ -46,3 +46,39 @@ def test_a_place_that_cannot_be_written_is_an_error_with_a_remedy(tmp_path: Path
     with pytest.raises(StorageError) as caught, scratch.folder(tmp_path / "file" / "scratch"):
         pass
     assert caught.value.code == "IB601"
+
+
+@pytest.mark.parametrize("name", ["n", "n" * 200])
+def test_what_lies_too_deep_for_a_path_is_deleted(tmp_path: Path, name: str) -> None:
+    with scratch.folder(tmp_path) as made:
+        (made / "deleted-0").mkdir()
+        _nest(made, name, 3000)
+    assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+
+
+def _nest(folder: Path, name: str, depth: int) -> None:
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        for _ in range(depth):
+            Path(name).mkdir()
+            os.chdir(name)
+    finally:
+        os.chdir(before)
+
+
+def test_what_is_closed_to_its_owner_is_deleted(tmp_path: Path) -> None:
+    with scratch.folder(tmp_path) as made:
+        closed = made / "a/closed/folder"
+        closed.mkdir(parents=True)
+        (closed / "file").write_bytes(b"12345")
+        (closed / "link").symlink_to(tmp_path)
+        for path in (closed, closed.parent):
+            path.chmod(0)
+    assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+
+
+def test_what_cannot_be_deleted_keeps_nobody_from_working(tmp_path: Path) -> None:
+    (tmp_path / "0-0").write_text("a file where a folder would be")
+    with scratch.folder(tmp_path) as made:
+        assert made.is_dir()
