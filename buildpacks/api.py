@@ -250,12 +250,15 @@ class LayerSpec:
     `key` names everything its bytes depend on: equal keys, equal bytes, so a layer is looked up by it and `entries`
     is called only when it has to be made. An empty key means: not looked up. `sources` are fetched before, in
     parallel with those of other layers, and handed to `entries` as files on disk whose hashes have been checked.
+    `plan` shows the `packages` that are in a layer, and `why` they are together.
     """
 
     name: str
     key: Mapping[str, Json]
     entries: Callable[[Files], Iterable[Entry]]
     sources: tuple[Source, ...] = ()
+    packages: tuple[str, ...] = ()
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

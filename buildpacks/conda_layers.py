@@ -1,15 +1,16 @@
 """The conda environment: pinned packages as layers of `/layers/conda-environment`, and wheels beside them.
 
-A package has the same layer in every application: a large one has a layer of its own, the others share one. A tiny
-layer makes the folder an environment for conda; all packages are checked against each other when it is made.
+A package has the same layer in every application: which ones share one is the matter of buildpacks/grouping.py.
+A tiny layer makes the folder an environment for conda; all packages are checked against each other when it is made.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from buildpacks import environment
 from buildpacks.api import BuildContext, Files, Interpreter, LayerSpec, PinnedWheel, Source
+from buildpacks.grouping import Group, groups
 from buildpacks.pinned import PinnedConda
 from layers import entry
 from layers.canonical import Json
@@ -21,9 +22,8 @@ if TYPE_CHECKING:
     from layers.conda import CondaPackage
 
 PREFIX = "layers/conda-environment"
-_LARGE = 1 << 20
-_MOST_LAYERS = 48
-_Pinned = TypeVar("_Pinned", PinnedConda, PinnedWheel)
+# With those of the base and four others no more than 100.
+_MOST_PACKAGE_LAYERS, _MOST_WHEEL_LAYERS = 60, 32
 
 
 def interpreter(packages: Iterable[PinnedConda]) -> Interpreter | None:
@@ -56,19 +56,13 @@ def layers(context: BuildContext) -> tuple[LayerSpec, ...]:
     scheme = Scheme(PREFIX, python.series if python else "", f"/{PREFIX}/bin/python")
     return (
         _environment_layer(packages, wheels, scheme),
-        *(_packages_layer(name, group, scheme, context) for name, group in _groups(packages, "conda-environment")),
-        *(_wheels_layer(name, group, scheme) for name, group in _groups(wheels, "site-packages")),
+        *(_packages_layer(group, packages, scheme, context) for group in _grouped(packages)),
+        *(_wheels_layer(group, alike, scheme) for group, alike in environment.grouped(wheels, _MOST_WHEEL_LAYERS)),
     )
 
 
-def _groups(packages: Sequence[_Pinned], shared: str) -> list[tuple[str, list[_Pinned]]]:
-    """Name the layers, and the packages of each (docs/decisions/0022-a-layer-for-each-large-wheel.md)."""
-    first = sorted(packages, key=lambda package: (-package.size, package.name))[:_MOST_LAYERS]
-    apart = {package.name for package in first if package.size >= _LARGE}
-    groups: dict[str, list[_Pinned]] = {}
-    for package in sorted(packages, key=lambda package: package.name):
-        groups.setdefault(package.name if package.name in apart else shared, []).append(package)
-    return sorted(groups.items(), key=lambda group: (group[0] == shared, group[0]))
+def _grouped(packages: Sequence[PinnedConda]) -> tuple[Group, ...]:
+    return groups({package.name: package.size for package in packages}, most=_MOST_PACKAGE_LAYERS)
 
 
 def _environment_layer(packages: Sequence[PinnedConda], wheels: Sequence[PinnedWheel], scheme: Scheme) -> LayerSpec:
@@ -85,12 +79,14 @@ def _environment_layer(packages: Sequence[PinnedConda], wheels: Sequence[PinnedW
     return LayerSpec("conda", _key("conda", (*packages, *wheels), scheme), checked, _sources((*packages, *wheels)))
 
 
-def _wheels_layer(name: str, wheels: Sequence[PinnedWheel], scheme: Scheme) -> LayerSpec:
+def _wheels_layer(group: Group, wheels: Sequence[PinnedWheel], scheme: Scheme) -> LayerSpec:
     return LayerSpec(
-        name,
+        group.layer("site-packages"),
         _key("conda wheels", wheels, scheme),
         lambda files: merge(_installed(wheels, scheme, files)),
         _sources(wheels),
+        packages=group.packages,
+        why=group.why,
     )
 
 
@@ -101,12 +97,21 @@ def _installed(wheels: Sequence[PinnedWheel], scheme: Scheme, files: Files) -> l
     ]
 
 
-def _packages_layer(name: str, packages: Sequence[PinnedConda], scheme: Scheme, context: BuildContext) -> LayerSpec:
+def _packages_layer(group: Group, pinned: Sequence[PinnedConda], scheme: Scheme, context: BuildContext) -> LayerSpec:
+    packages = [package for package in pinned if package.name in group.packages]
+
     def entries(files: Files) -> Iterable[Entry]:
         installed = _installer(scheme, files, context.scratch, context.warn)
         return merge([(f"{pin.name} {pin.version}", installed(pin)) for pin in packages])
 
-    return LayerSpec(name, _key("conda packages", packages, scheme), entries, _sources(packages))
+    return LayerSpec(
+        group.layer("conda-environment"),
+        _key("conda packages", packages, scheme),
+        entries,
+        _sources(packages),
+        packages=group.packages,
+        why=group.why,
+    )
 
 
 def _installer(

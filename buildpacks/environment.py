@@ -1,17 +1,18 @@
 """The environment: pinned wheels as layers of one virtual environment, whichever buildpack pinned them.
 
 Installed paths are those of `python -m venv /layers/site-packages`, so a package has the same layer digest in every
-application. A large wheel has a layer of its own, and so has each that is built from source: adding a package makes
-and sends that package alone. A tiny layer holds the environment itself; the wheels are checked against each other when
-it is made.
+application. Which wheels share a layer is the matter of buildpacks/grouping.py: adding a package makes and sends that
+package and little else. A tiny layer holds the environment itself; the wheels are checked against each other when it is
+made.
 """
 
 import posixpath
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from buildpacks.api import BuildContext, BuildResult, Files, Interpreter, LayerSpec, PinnedWheel, Source
+from buildpacks.grouping import Group, groups
 from buildpacks.services import Compiler, Installer, WheelBuilder
 from layers import entry
 from layers.canonical import Json
@@ -20,11 +21,10 @@ from layers.errors import IntegrityError
 from layers.wheel import Scheme, Wheel, merge, read_wheel, wheel_entries
 
 _PREFIX = "layers/site-packages"
-# docs/decisions/0022-a-layer-for-each-large-wheel.md
-_LARGE = 1 << 20
-_MOST_LAYERS = 64
-# Beside those and the base's, so that all stay below what engines take: overlayfs stacks 127, and Docker 125.
-_MOST_BYTECODE_LAYERS = 32
+_SHARED = "site-packages"
+# With three of the base and five of others no more than 100: overlayfs stacks 127, and Docker 125.
+MOST_LAYERS = 72
+MOST_BYTECODE_LAYERS = 20
 
 
 def build(context: BuildContext) -> BuildResult:
@@ -82,21 +82,25 @@ class _Way:
 
     def layers(self) -> tuple[LayerSpec, ...]:
         """Describe the layers."""
-        groups = _groups(self.wheels, _MOST_LAYERS)
-        return (self._environment_layer(), *(self._wheels_layer(name, group) for name, group in groups))
+        return (
+            self._environment_layer(),
+            *(self._wheels_layer(group, wheels) for group, wheels in grouped(self.wheels, MOST_LAYERS)),
+        )
 
     def bytecode_layers(self, compiler: Compiler) -> tuple[LayerSpec, ...]:
         """Describe the bytecode of the layers of wheels, each as a layer of its own."""
 
-        def layer(name: str, group: Sequence[PinnedWheel]) -> LayerSpec:
+        def layer(group: Group, wheels: Sequence[PinnedWheel]) -> LayerSpec:
             return LayerSpec(
-                f"bytecode {name}",
-                {**self._key("bytecode", group), "compiler": compiler.recipe()},
-                lambda files: compiler.modules(merge(self.installed(group, files)), self.scheme.site_packages),
-                self._sources(group),
+                f"bytecode {group.layer(_SHARED)}",
+                {**self._key("bytecode", wheels), "compiler": compiler.recipe()},
+                lambda files: compiler.modules(merge(self.installed(wheels, files)), self.scheme.site_packages),
+                self._sources(wheels),
+                packages=group.packages,
+                why=group.why,
             )
 
-        return tuple(layer(name, group) for name, group in _groups(self.wheels, _MOST_BYTECODE_LAYERS))
+        return tuple(layer(group, wheels) for group, wheels in grouped(self.wheels, MOST_BYTECODE_LAYERS))
 
     def own_entries(self) -> tuple[Entry, ...]:
         """List what `python -m venv` makes, without the patch release and the links that nothing reads (lib64)."""
@@ -123,12 +127,14 @@ class _Way:
             found.append((f"{pin.name} {pin.version}", own if installed is None else like_wheel(installed, own)))
         return found
 
-    def _wheels_layer(self, name: str, wheels: Sequence[PinnedWheel]) -> LayerSpec:
+    def _wheels_layer(self, group: Group, wheels: Sequence[PinnedWheel]) -> LayerSpec:
         return LayerSpec(
-            name,
+            group.layer(_SHARED),
             self._key("wheels", wheels),
             lambda files: merge(self.installed(wheels, files)),
             self._sources(wheels),
+            packages=group.packages,
+            why=group.why,
         )
 
     def _environment_layer(self) -> LayerSpec:
@@ -160,13 +166,12 @@ class _Way:
         return {**key, **({"recipes": recipes} if recipes else {}), **installed}
 
 
-def _groups(wheels: Sequence[PinnedWheel], most: int) -> list[tuple[str, list[PinnedWheel]]]:
-    """Name the layers, and the wheels of each: at most so many that are large or built here have one for themselves."""
-    first = sorted(wheels, key=lambda wheel: (not wheel.built, -wheel.size, wheel.name))
-    apart = [wheel for wheel in first[:most] if wheel.built or wheel.size >= _LARGE]
-    shared = sorted((wheel for wheel in wheels if wheel not in apart), key=lambda wheel: wheel.name)
-    groups = [(wheel.name, [wheel]) for wheel in sorted(apart, key=lambda wheel: wheel.name)]
-    return [*groups, ("site-packages", shared)] if shared else groups
+def grouped(wheels: Sequence[PinnedWheel], most: int) -> Iterator[tuple[Group, list[PinnedWheel]]]:
+    """Yield the wheels that share a layer, and why they do."""
+    by_name = {wheel.name: wheel for wheel in wheels}
+    sizes = {wheel.name: wheel.size for wheel in wheels}
+    for group in groups(sizes, most=most, built=(wheel.name for wheel in wheels if wheel.built)):
+        yield group, [by_name[name] for name in group.packages]
 
 
 def _file(pin: PinnedWheel, files: Files, builder: WheelBuilder | None) -> Path:

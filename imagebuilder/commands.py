@@ -85,6 +85,7 @@ def plan(chosen: Chosen, console: Console) -> int:
         processes=launch.merge_processes(process for result in results for process in result.processes),
         left_out=ignore.left_out(request.source, configuration.ignored),
         missing_libraries=lacking,
+        layers=(spec for result in results for spec in result.layers),
     )
     with _progress(console, configuration) as progress:
         for warning in libraries.warnings(lacking):

@@ -4,9 +4,9 @@ The document's schema is in reports/plan_schema.py.
 """
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from buildpacks.api import Buildpack, Interpreter, Process, Require, Setting
+from buildpacks.api import Buildpack, Interpreter, LayerSpec, Process, Require, Setting
 from imagebuilder import report, text
 from imagebuilder.ignore import LeftOut
 from imagebuilder.libraries import Library
@@ -28,10 +28,11 @@ def document(
     processes: tuple[Process, ...],
     left_out: tuple[LeftOut, ...],
     missing_libraries: tuple[Library, ...] = (),
+    layers: Iterable[LayerSpec] = (),
 ) -> dict[str, Json]:
     """Describe what would be built and why; `lock` says why the lock does not fit, empty if it does.
 
-    `interpreter` is the one that is pinned, if the lock fits.
+    `interpreter` is the one that is pinned, and `layers` are those of the image, if the lock fits.
     """
     pinned = {"version": interpreter.version, "origin": interpreter.origin} if interpreter else {}
     return {
@@ -59,6 +60,7 @@ def document(
             {"type": each.type, "command": each.command, "origin": each.origin, "default": each.default}
             for each in processes
         ],
+        "layers": [{"name": each.name, "packages": each.packages, "why": each.why} for each in layers if each.packages],
         "left_out": [{"path": each.path, "pattern": each.pattern, "origin": each.origin} for each in left_out],
         "missing_libraries": [
             {"name": each.name, "needed_by": each.needed_by, "packages": each.packages} for each in missing_libraries

@@ -28,6 +28,7 @@ def schema() -> Shape:
                 "missing_libraries": shapes.said(
                     shapes.listed(_LIBRARY), "of the system, that wheels of the lock need"
                 ),
+                "layers": shapes.said(shapes.listed(_LAYER), "of packages, from the bottom up, if the lock fits"),
                 "left_out": shapes.listed(
                     shapes.record(
                         shapes.texts(path="in the application", pattern="that matches", origin="of the pattern")
@@ -68,6 +69,9 @@ _LIBRARY = shapes.record(
         "needed_by": shapes.said(TEXTS, "names of Python packages"),
         "packages": shapes.said(TEXTS, "of Debian that have it, the likeliest first"),
     }
+)
+_LAYER = shapes.record(
+    {**shapes.texts(name="", why="what puts them into one layer"), "packages": shapes.said(TEXTS, "names")}
 )
 _GROUP = shapes.record(
     {

@@ -53,18 +53,23 @@ def names(wheels: Sequence[PinnedWheel]) -> list[str]:
 
 
 def test_large_wheels_have_layers_of_their_own_and_small_ones_share_one() -> None:
-    wheels = [pinned("b", MIB), pinned("small", MIB - 1), pinned("a", 9 * MIB), pinned("unknown", None)]
+    wheels = [pinned("b", MIB), pinned("small", 999_999), pinned("a", 9 * MIB), pinned("unknown", None)]
     specs = environment.wheel_layers(wheels, PYTHON)
     assert [spec.name for spec in specs] == ["environment", "a", "b", "site-packages"]
     assert [source.locator for source in specs[-1].sources] == ["small", "unknown"]
     assert len(specs[0].sources) == 4
+    assert [(spec.packages, spec.why[:5]) for spec in specs[1:]] == [
+        (("a",), "large"),
+        (("b",), "large"),
+        (("small", "unknown"), "all t"),
+    ]
 
 
 def test_of_many_large_wheels_the_largest_have_layers_of_their_own() -> None:
     wheels = [pinned(f"p{number:03}", MIB + number // 2) for number in range(100)]
     found = names(wheels)
-    assert len(found) == 1 + 64 + 1
-    assert found[1] == "p036"
+    assert len(found) == 1 + 72
+    assert [name for name in found if not name.startswith("site-packages ")][1] == "p046"
     assert names(list(reversed(wheels))) == found
 
 
@@ -173,8 +178,8 @@ def test_a_wheel_that_is_built_as_another_project_is_refused(tmp_path: Path) -> 
 
 def test_of_very_many_sources_some_share_a_layer() -> None:
     specs = environment.wheel_layers([from_source(f"p{number:03}") for number in range(70)], PYTHON, Shelf(Path()))
-    assert len(specs) == 1 + 64 + 1
-    assert len(specs[-1].sources) == 6
+    assert len(specs) == 1 + 54 + 1
+    assert len(specs[-1].sources) == 16
 
 
 class Compiler:
@@ -210,7 +215,17 @@ def test_bytecode_comes_above_the_packages_and_changes_none_of_their_layers(tmp_
 def test_layers_with_and_without_bytecode_are_no_more_than_engines_take(tmp_path: Path) -> None:
     wheels = [pinned(f"p{number:03}", MIB + number) for number in range(100)]
     specs = with_bytecode(wheels, tmp_path)
-    assert len(specs) == 1 + 64 + 1 + 32 + 1
-    shared = specs[-1]
-    assert shared.name == "bytecode site-packages" and len(shared.sources) == 100 - 32
-    assert {spec.name for spec in specs[66:-1]} == {f"bytecode p{number:03}" for number in range(68, 100)}
+    assert len(specs) == 1 + 72 + 20
+    bytecode = specs[-20:]
+    assert {spec.name for spec in bytecode if len(spec.packages) == 1} >= {
+        f"bytecode p{number:03}" for number in range(85, 100)
+    }
+    assert sum(len(spec.packages) for spec in bytecode) == 100
+
+
+def test_bytecode_is_grouped_as_the_packages_are_if_there_are_layers_enough(tmp_path: Path) -> None:
+    specs = with_bytecode([pinned(f"p{number:03}", MIB // 4 + number) for number in range(40)], tmp_path)[1:]
+    half = len(specs) // 2
+    assert 10 < half <= 20
+    assert [spec.name for spec in specs[half:]] == [f"bytecode {spec.name}" for spec in specs[:half]]
+    assert [spec.packages for spec in specs[half:]] == [spec.packages for spec in specs[:half]]

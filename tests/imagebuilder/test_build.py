@@ -71,6 +71,17 @@ def test_an_image_holds_the_base_the_interpreter_the_packages_and_the_applicatio
     assert "imagebuilder.lock" not in listed
 
 
+def test_a_plan_says_which_layer_each_package_is_in_and_why(place: World) -> None:
+    app = place.app({**FLASK, "requirements.txt": "flask\nlarge\n"})
+    assert json.loads(done(place.run("plan", str(app), "--json")))["layers"] == []
+    built(place, app)
+    large, small = json.loads(done(place.run("plan", str(app), "--json")))["layers"]
+    assert large == {"name": "large", "packages": ["large"], "why": "large: at least 1,000,000 bytes"}
+    assert (small["name"], small["why"]) == ("site-packages", "all that are small")
+    assert {"large", *small["packages"]} == pinned(app).keys()
+    assert "all that are small" in done(place.run("plan", str(app)))
+
+
 def test_a_build_whose_lock_fits_asks_for_nothing_twice(place: World) -> None:
     app = place.app(FLASK)
     first = built(place, app)
