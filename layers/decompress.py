@@ -3,7 +3,7 @@
 import zlib  # noqa: TID251 layers are read back here; compressing belongs to layers.compress
 from collections.abc import Iterable, Iterator
 
-from layers import digest, tarball
+from layers import digest, unzstd
 from layers.descriptor import LAYER_GZIP, LAYER_TAR, LAYER_ZSTD
 from layers.digest import Digest
 from layers.errors import IntegrityError
@@ -63,17 +63,10 @@ def _gunzip(layer: Layer, stored: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _unzstd(layer: Layer, stored: Iterable[bytes]) -> Iterator[bytes]:
-    import zstandard  # noqa: TID251 see above; most images have no such layer
-
-    decompressor = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW)
     try:
-        source = tarball.Forward(stored)
-        # A frame that ends too early is no error to zstandard; the diff_id tells.
-        with decompressor.stream_reader(source, read_across_frames=True) as frames:  # type: ignore[arg-type]  # it only reads
-            while chunk := frames.read(_CHUNK):
-                yield chunk
-    except zstandard.ZstdError as error:
-        raise _damaged(layer, str(error)) from error
+        yield from unzstd.plain(stored, window=_LARGEST_WINDOW)
+    except IntegrityError as error:
+        raise _damaged(layer, error.message) from error
 
 
 def _damaged(layer: Layer, what: str) -> IntegrityError:

@@ -21,6 +21,10 @@ _CHUNK = 1 << 20
 _MEMBERS_MAX = 1_000_000
 _EXTENDED_MAX = 64 << 10
 _SIZE_MAX = 64 << 30
+# What fits into the fields of a header; only what does not may be told in another way.
+_NAME, _SIZE_FIELD = 100, 8**11
+# How archives name the folder they were made from.
+_ROOT = (b".", b"./", b"/")
 _OCTAL = re.compile(rb" *([0-7]+)[ \0]*|[ \0]*")
 _DECIMAL = re.compile(rb"[0-9]{1,18}")
 _PAX_RECORD = re.compile(rb"([1-9][0-9]{0,4}) ([^=\0]+)=")
@@ -29,9 +33,12 @@ _KINDS = {b"\0": Kind.FILE, **{kind.value: kind for kind in Kind}}
 _SPECIAL = (b"3", b"4", b"6")
 # The mark of a file that a layer deletes, and of one that is known by its own name (image-spec, layer.md, "Whiteouts").
 _WHITEOUT = re.compile(r"(?:(?<=/)|^)\.wh\.(?:\.wh\.)?(?=[^/]*$)")
-# Facts of the machine where the archive was made; extended attributes, which no Entry has; how names are to be read,
-# which here is always: as bytes.
-_IGNORED = re.compile(r"[amc]time|[ug]name|comment|hdrcharset|SCHILY\..*|LIBARCHIVE\..*")
+# Facts of the machine where the archive was made; extended attributes, which no Entry has.
+_IGNORED = re.compile(r"[amc]time|[ug]name|comment|SCHILY\..*|LIBARCHIVE\..*")
+# How names are to be read: here always as bytes. Go writes any bytes without a word.
+_CHARSETS = (b"BINARY", b"ISO-IR 10646 2000 UTF-8")
+# A character of fewer bytes in more: a reader that does not look closely takes some of them for a slash.
+_OVERLONG = re.compile(rb"[\xc0\xc1][\x80-\xbf]|\xe0[\x80-\x9f][\x80-\xbf]|\xf0[\x80-\x8f][\x80-\xbf]{2}")
 
 
 class Stream(Protocol):
@@ -107,19 +114,23 @@ def members(archive: Stream, *, layer: bool = False) -> Iterator[Member]:
     """
     names = _Names()
     extended: dict[str, bytes] = {}
+    extends = b""
     for _ in range(_MEMBERS_MAX):
         block = _read(archive, _BLOCK)
         if block == _ZERO:
             return _finish(archive, extended)
         header = _Header(block)
         if header.type in b"xgLK":
+            if header.type in extends or (header.type == b"g" and extends):
+                raise damaged("its extended headers do not follow each other as they should")
+            extends += header.type.strip(b"g")
             _extend(extended, header.type, _read_padded(archive, header.size))
             continue
         if layer and header.type in _SPECIAL and not header.size:
-            extended = {}
+            extended, extends = {}, b""
             continue
         member = _member(header, extended, archive.tell(), layer=layer)
-        extended = {}
+        extended, extends = {}, b""
         if member.path:
             names.add(member)
             yield member
@@ -149,8 +160,12 @@ class _Header:
         self.gid = _number(block[116:124])
         self.size = _number(block[124:136])
         self.target = _text(block[157:257])
+        self.name = _text(block[:100])
         prefix = _text(block[345:500]) if magic == b"ustar\x0000" else b""
-        self.name = (prefix + b"/" if prefix else b"") + _text(block[:100])
+        if prefix:
+            self.name = prefix + b"/" + self.name
+            if len(self.name) < _NAME:
+                raise damaged(f"the name {_decode(self.name)!r} is in two parts without need")
 
 
 class _Names:
@@ -189,16 +204,20 @@ class _Names:
 def _member(header: _Header, extended: dict[str, bytes], offset: int, *, layer: bool) -> Member:
     kind = _KINDS.get(header.type)
     name = extended.get("path", header.name)
+    if name is not header.name and b"/../" in b"/" + header.name:
+        raise damaged(f"{_decode(name)!r} has a second name, {_decode(header.name)!r}")
     if kind is None:
         raise damaged(f"{_decode(name)!r} is a device, a pipe or of another unusual type {header.type!r}")
-    size = int(extended["size"]) if "size" in extended else header.size
+    size = int(extended.get("size", header.size))
+    if size != header.size and size < _SIZE_FIELD:
+        raise damaged(f"{_decode(name)!r} has two sizes, {header.size} and {size}")
     if size > _SIZE_MAX or (size and kind is not Kind.FILE):
         raise damaged(f"{_decode(name)!r} cannot have {size} bytes")
     if kind is Kind.FILE and name.endswith(b"/"):
         raise damaged(f"{_decode(name)!r} is a file with the name of a folder")
     target = extended.get("linkpath", header.target) if kind in (Kind.SYMLINK, Kind.HARDLINK) else b""
     return Member(
-        path=_path(name, layer=layer),
+        path="" if kind is Kind.DIRECTORY and name in _ROOT else _path(name, layer=layer),
         kind=kind,
         mode=header.mode & 0o7777,
         uid=int(extended.get("uid", header.uid)),
@@ -211,12 +230,12 @@ def _member(header: _Header, extended: dict[str, bytes], offset: int, *, layer: 
 
 def _path(name: bytes, *, layer: bool = False) -> str:
     path = _decode(name).removeprefix("./").removesuffix("/")
-    if path in ("", "."):
-        return ""
     try:
         entry.check_path(_WHITEOUT.sub("", path) if layer else path)
     except IntegrityError as error:
         raise damaged(f"{path[:200]!r} is no name for a file below its root") from error
+    if _OVERLONG.search(name):
+        raise damaged(f"{path[:200]!r} is not in any encoding")
     return path
 
 
@@ -227,7 +246,7 @@ def _extend(extended: dict[str, bytes], kind: bytes, content: bytes) -> None:
     else:
         records = _pax_records(content)
     for key, value in records:
-        if _IGNORED.fullmatch(key):
+        if _IGNORED.fullmatch(key) or (key == "hdrcharset" and value in _CHARSETS):
             continue
         if key in extended or key not in ("path", "linkpath", "size", "uid", "gid") or kind == b"g":
             raise damaged(f"an extended header says {key!r} twice, or it is not understood")

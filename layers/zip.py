@@ -129,11 +129,27 @@ class _Archive:
         self.require(len(content) == size, "it ends too early")
         return content
 
+    def _find_end(self) -> int:
+        """Return where the end record is: at the end, or before a comment in which no other one can hide."""
+        size = min(self.size, _END.size)
+        tail = self._read(self.size - size, size)
+        if not tail.startswith(b"PK\5\6"):
+            size = min(self.size, _END.size + _MAX16)
+            tail = self._read(self.size - size, size)
+        found = tail.rfind(b"PK\5\6")
+        comment = tail[found + _END.size :]
+        self.require(
+            0 <= found <= size - _END.size
+            and tail[found + _END.size - 2 :].startswith(struct.pack("<H", len(comment)))
+            and all(0x20 <= byte < 0x7F for byte in comment),
+            "it does not end with the end record of a zip archive",
+        )
+        return self.size - size + found
+
     def _find_directory(self) -> tuple[int, int, int]:
         """Return how many members there are, and where the central directory starts and how long it is."""
-        end = self.size - _END.size
-        signature, disk, first_disk, here, count, size, start, comment = _END.unpack(self._read(end, _END.size))
-        self.require(signature == b"PK\5\6" and not comment, "it does not end with the end record of a zip archive")
+        end = self._find_end()
+        _, disk, first_disk, here, count, size, start, _ = _END.unpack(self._read(end, _END.size))
         if start + size != end:
             count, start, size, here, end = self._find_directory64(end, (count, start, size, here))
         self.require(disk == first_disk == 0 and here == count, "it has several parts")

@@ -29,7 +29,7 @@ _KINDS = {
     b"\0": "file", b"0": "file", b"7": "file", b"1": "hard link", b"2": "symbolic link", b"3": "character device",
     b"4": "block device", b"5": "folder", b"6": "pipe", b"S": "sparse file",
 }  # fmt: skip
-# These have no content, whatever their size says; Go's and Python's readers do the same.
+# These have no content. Go's and Python's readers ignore a size, GNU's does not.
 _EMPTY = frozenset(("hard link", "symbolic link", "character device", "block device", "folder", "pipe"))
 _USTAR = b"ustar\0"
 _FORMS = {b"ustar\x0000": "ustar", b"ustar  \0": "gnu"}
@@ -41,6 +41,7 @@ _PAX_FOLDER = re.compile(rb"@?PaxHeaders?(?:\.[0-9]+)?")
 # Octal digits and what pads them become one character: what is left is how a number is written, not which one it is.
 _SHAPE = bytes.maketrans(b"1234567 ", b"00000000")
 _NUMBERS = ((0, 8), (8, 16), (16, 24), (24, 36), (36, 48), (48, 56))
+_OF_ONE = {"path", "linkpath", "size"}
 # Records that are fields of a member; all others stay with it.
 _FIELDS = frozenset(("path", "linkpath", "size", "uid", "gid", "uname", "gname", "mtime"))
 
@@ -150,6 +151,8 @@ class _Reader:
             raise damaged("it is cut off in an extended header")
         kind = header.type.decode()
         if header.type == b"g":
+            if extended.look or _pax(content).keys() & _OF_ONE:
+                raise damaged("an extended header describes all members where it should describe one")
             self._common.update(_pax(content))
             self._defaults = {key: value for key, value in self._common.items() if key in _FIELDS}
         elif header.type in b"xX":
@@ -167,6 +170,8 @@ class _Reader:
         name = _name(block, header, records)
         lead = _lead(name)
         meta = self._meta(block, header, records, _style(block, header, name, lead, extended.look))
+        if meta.kind in _EMPTY and (_decimal(records["size"]) if "size" in records else _number(header.size)):
+            raise damaged(f"{_text(name)!r} has a size, which some readers skip and others do not")
         link = b""
         if meta.kind.endswith(" link"):
             link = records.get("linkpath", header.link.partition(b"\0")[0])
@@ -185,7 +190,7 @@ class _Reader:
             records=self._records.setdefault(others, others),
             descriptor=self._descriptor,
             offset=start,
-            size=self._stored(block, header, records, start) if meta.kind not in _EMPTY else 0,
+            size=self._stored(block, header, records, start),
         )
 
     def _stored(self, block: bytes, header: _Header, records: dict[str, bytes], start: int) -> int:
@@ -268,8 +273,10 @@ def _pax(content: bytes) -> dict[str, bytes]:
         length = content[at : max(space, at)]
         end = at + int(length) if length.isdigit() else at
         key, equals, value = content[space + 1 : end - 1].partition(b"=")
-        if not space + 2 < end <= len(content) or content[end - 1] != 0x0A or not equals:
+        if not space + 2 < end <= len(content) or content[end - 1] != 0x0A or not equals or b"\0" in key:
             raise damaged("an extended header is malformed")
+        if key in (b"path", b"linkpath") and (b"\0" in value or key.decode() in records):
+            raise damaged(f"an extended header gives a name twice or in part: {value[:100]!r}")
         records[_text(key)] = value
         at = end
     return records

@@ -163,13 +163,14 @@ def cut(content: bytearray, *, at: int, insert: bytes = b"x") -> None:
     [
         (lambda content: cut(content, at=0), "not where the end record says|too early"),
         (lambda content: content.extend(b"x"), "end record"),
-        (lambda content: content.__setitem__(slice(-2, None), b"\1\0x"), "end record"),
+        (lambda content: content.__setitem__(slice(-2, None), b"\1\0\n"), "end record"),
+        (lambda content: content.__setitem__(slice(-2, None), b"\2\0x"), "end record"),
         (lambda content: content.__setitem__(slice(-14, -10), b"\1\0\1\0"), "damaged|no member"),
         (lambda content: content.__setitem__(slice(-18, -16), b"\1\0"), "several parts"),
         (lambda content: cut(content, at=content.index(b"PK\1\2")), "not where|too early"),
         (lambda content: content.__delitem__(slice(0, 20)), "not where|too early"),
-        (lambda content: content.__delitem__(slice(10, None)), "too early"),
-        (lambda content: content.clear(), "too early"),
+        (lambda content: content.__delitem__(slice(10, None)), "end record"),
+        (lambda content: content.clear(), "end record"),
         (lambda content: content.__setitem__(6, 1), "contradict"),  # encrypted, says the local header alone
         (lambda content: content.__setitem__(8, 0), "contradict"),  # stored
         (lambda content: content.__setitem__(14, content[14] ^ 1), "contradict"),  # CRC-32
