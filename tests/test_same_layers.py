@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,10 @@ import pytest
 from buildpacks import locks, pip_install, pipenv_install, poetry_install, project, pylock, uv_install
 from buildpacks.api import Buildpack
 from imagebuilder.fetch import Downloader
+from imagebuilder.index import IndexSettings, Place
 from imagebuilder.resolver import UvResolver
 from layers.digest import Digest
-from tests import apps, locking, world
+from tests import apps, index, locking, world
 from tests.index import Wheel
 from tests.popular import MODULES
 
@@ -91,6 +93,26 @@ def test_every_package_manager_makes_the_same_layers(tmp_path: Path) -> None:
             found[installer] = layers(json.loads(ran.stdout))
     assert len(found["pip-install"]) == 2
     assert found == dict.fromkeys(found, found["pip-install"])
+
+
+def test_of_a_version_that_two_indexes_have_everybody_gets_the_file_of_the_first(tmp_path: Path) -> None:
+    """The second has the newer file, which pip alone would take; decision 0197."""
+    old, new = (index.wheel("reader", tag=f"cp39-abi3-manylinux_2_{glibc}_x86_64") for glibc in (17, 28))
+    with index.serve(old) as first, index.serve(new) as second:
+        app = tmp_path / "app"
+        project = PROJECT.replace(json.dumps(ASKED), '["reader"]')
+        apps.make(app, {"main.py": "", "requirements.txt": "reader\n", "pyproject.toml": project})
+        locking.uv(app, "lock", UV_INDEX=first.url, UV_DEFAULT_INDEX=second.url)
+        resolves = locking.resolver(tmp_path, second.url)
+        places = (Place(first.url, "pip"), Place(second.url, "pip"))
+        settings = IndexSettings(places, public=False, strategy="unsafe-best-match")
+        of_pip = replace(resolves, downloader=replace(resolves.downloader, index=settings))
+        assert [each.name for each in locking.pinned(pip_install.BUILDPACK, app, of_pip, manager="pip")] == [
+            old.filename
+        ]
+        assert [each.name for each in locking.pinned(uv_install.BUILDPACK, app, resolves, manager="uv")] == [
+            old.filename
+        ]
 
 
 @pytest.mark.network
