@@ -270,7 +270,7 @@ def deliver(
         images.fetch(image)
     for output in request.outputs:
         with progress.step("output") as step:
-            outputs.deliver(image, cache.store, output, tags=request.tags, environment=request.environment)
+            outputs.deliver(image, cache.store, output, tags=request.tags, environment=request.environment, cache=cache)
             step.finish(str(output))
     return pushed, request.outputs
 

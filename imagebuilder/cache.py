@@ -2,6 +2,7 @@
 
     CACHE/blobs/sha256/…   wheels, debs, layers and documents (the store)
     CACHE/results/…        the key of a layer's inputs -> the layer that came out of them; of a built wheel too
+    CACHE/stamps/…         a layout -> what the system said of its blobs when they were whole
     CACHE/roots/…          the key of packages -> their files, for commands of a build
     CACHE/answers/…        a command -> what it said, and what that rests on (see `imagebuilder.again`)
     CACHE/lock             held shared by builds, exclusively while something is deleted
@@ -22,6 +23,7 @@ from imagebuilder import again
 from layers import canonical, scratch
 from layers.blobs import PARTIAL, BlobStore, storage_error, write_file
 from layers.canonical import Json
+from layers.content import Stamp
 from layers.descriptor import Descriptor
 from layers.digest import Digest
 from layers.errors import BuildError, IntegrityError, StorageError
@@ -29,6 +31,7 @@ from layers.layer import Layer
 
 # What stands before each record: a digest of its key and its words, and a line break.
 _SEAL = len("sha256:") + 64 + 1
+_STAMPS = "stamps"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ class Cache:
     def remember(self, key: Mapping[str, Json], layer: Layer) -> None:
         """Record what came out of these inputs."""
         self._write(
-            key,
+            self._record(key),
             {
                 "created_by": layer.created_by,
                 "descriptor": layer.descriptor.to_json(),
@@ -86,7 +89,19 @@ class Cache:
 
     def remember_file(self, key: Mapping[str, Json], file: Descriptor) -> None:
         """Record a file of the store that came out of these inputs."""
-        self._write(key, {"descriptor": file.to_json()})
+        self._write(self._record(key), {"descriptor": file.to_json()})
+
+    def find_stamps(self, key: Mapping[str, Json]) -> dict[str, Stamp]:
+        """Return what the system said of files when they were looked at last, by name; nothing if that is unknown."""
+        try:
+            said = _read(self._stamps(key))["stamps"]
+            return {str(name): _stamp(stamp) for name, stamp in said.items()} if isinstance(said, dict) else {}
+        except (OSError, ValueError, LookupError, TypeError):
+            return {}
+
+    def remember_stamps(self, key: Mapping[str, Json], stamps: Mapping[str, Stamp]) -> None:
+        """Record what the system says of files."""
+        self._write(self._stamps(key), {"stamps": stamps})
 
     def usage(self) -> Usage:
         """Count what is there."""
@@ -96,8 +111,8 @@ class Cache:
     def prune(self, keep_bytes: int = 0) -> int:
         """Delete what was used longest ago until at most `keep_bytes` are left; return the bytes freed.
 
-        What killed builds left, roots and answers, which are soon made again, go in any case; what uv keeps goes if
-        nothing is to be kept.
+        What killed builds left, roots, stamps and answers, which are soon made again, go in any case; what uv keeps
+        goes if nothing is to be kept.
         Raises StorageError IB610 while a build uses the cache.
         """
         with self._locked(fcntl.LOCK_EX | fcntl.LOCK_NB):
@@ -105,7 +120,7 @@ class Cache:
             kept = 0
             freed = sum(
                 _remove(self.root / name)
-                for name in ("scratch", "roots", again.FOLDER, *(() if keep_bytes else ("uv",)))
+                for name in ("scratch", "roots", _STAMPS, again.FOLDER, *(() if keep_bytes else ("uv",)))
             )
             for _, name, path in blobs:
                 size = path.stat().st_size
@@ -145,8 +160,7 @@ class Cache:
             os.utime(self.store.path(blob.digest))
         return True
 
-    def _write(self, key: Mapping[str, Json], result: Json) -> None:
-        record = self._record(key)
+    def _write(self, record: Path, result: Json) -> None:
         try:
             record.parent.mkdir(exist_ok=True, mode=0o700)
         except OSError as error:
@@ -156,6 +170,9 @@ class Cache:
 
     def _record(self, key: Mapping[str, Json]) -> Path:
         return self.root / "results" / canonical.digest(key).hex
+
+    def _stamps(self, key: Mapping[str, Json]) -> Path:
+        return self.root / _STAMPS / canonical.digest(key).hex
 
     def _complete(self, record: Path) -> bool:
         with suppress(OSError, ValueError, LookupError, TypeError, BuildError):
@@ -234,6 +251,13 @@ def _seal(name: str, content: bytes) -> bytes:
 
 def _layer(document: Mapping[str, object]) -> Layer:
     return Layer(_descriptor(document), Digest(str(document["diff_id"])), str(document["created_by"]))
+
+
+def _stamp(said: object) -> Stamp:
+    if not isinstance(said, list):
+        raise TypeError(said)
+    device, inode, size, mtime_ns, ctime_ns = map(int, said)
+    return device, inode, size, mtime_ns, ctime_ns
 
 
 def _descriptor(document: Mapping[str, object]) -> Descriptor:

@@ -14,7 +14,9 @@ from functools import partial
 from pathlib import Path
 
 from imagebuilder import documents
+from imagebuilder.cache import Cache
 from imagebuilder.image import REF_NAME, Image
+from imagebuilder.intact import Intact
 from layers import blobs, canonical
 from layers.blobs import PARTIAL, BlobStore, storage_error
 from layers.canonical import Json
@@ -31,12 +33,15 @@ _COPIES = 4
 _OURS = {"blobs", "index.json", "oci-layout"}
 
 
-def write_layout(image: Image, store: BlobStore, folder: Path, *, names: Sequence[str]) -> None:
+def write_layout(
+    image: Image, store: BlobStore, folder: Path, *, names: Sequence[str], cache: Cache | None = None
+) -> None:
     """Add an image to a layout under these names; each takes the place of the image that had it.
 
+    `cache` keeps in mind which blobs of the layout were whole.
     Raises as `add` does, IntegrityError IB503 if a blob of the store is damaged.
     """
-    add(folder, image.blobs, partial(_copy, store), [named(image, name) for name in names])
+    add(folder, image.blobs, partial(_copy, store), [named(image, name) for name in names], cache=cache)
 
 
 def add(
@@ -44,6 +49,8 @@ def add(
     wanted: Sequence[Descriptor],
     copy: Callable[[BlobStore, Descriptor], None],
     manifests: Sequence[Mapping[str, Json]],
+    *,
+    cache: Cache | None = None,
 ) -> None:
     """Add to a layout: each blob by `copy`, then these named manifests to `index.json`.
 
@@ -57,10 +64,12 @@ def add(
             target = BlobStore(folder)
             target.initialise()
             with ThreadPoolExecutor(_COPIES) as pool:
-                there = list(pool.map(partial(_is_whole, target), wanted))
+                intact = Intact(target, cache)
+                there = list(pool.map(intact.has, wanted))
                 missing = [blob for blob, whole in zip(wanted, there, strict=True) if not whole]
                 list(pool.map(partial(copy, target), missing))
             _name(folder / "index.json", manifests)
+            intact.remember()
     except OSError as error:
         raise storage_error(error, folder) from error
 
@@ -97,17 +106,6 @@ def _sweep(folder: Path) -> None:
     for place in (folder, folder / "blobs" / "sha256"):
         for left in place.glob(f"{PARTIAL}*"):
             left.unlink()
-
-
-def _is_whole(target: BlobStore, blob: Descriptor) -> bool:
-    """Say whether a blob is there, undamaged: whoever wrote to the folder since, the image in it is as promised."""
-    if not target.has(blob.digest, blob.size):
-        return False
-    try:
-        target.verify(blob.digest)
-    except IntegrityError:
-        return False
-    return True
 
 
 def _copy(store: BlobStore, target: BlobStore, blob: Descriptor) -> None:
