@@ -5,7 +5,7 @@ image must not (docs/decisions/0030-start-commands-from-text.md).
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -37,6 +37,11 @@ _ENVIRONMENT = {
     "gradio": {"GRADIO_SERVER_NAME": "0.0.0.0", "GRADIO_SERVER_PORT": "8000"},  # noqa: S104 a container's own address
 }
 _FACTORY_FLAGS = {"waitress": "--call", "uvicorn": "--factory"}
+
+# What extras bring that decides how something starts; the lock says it of all packages, once there is one.
+_BROUGHT = {
+    "fastapi": dict.fromkeys(("all", "standard", "standard-no-fastapi-cloud-cli"), ("fastapi-cli", "uvicorn")),
+}
 
 _NAMES = "|".join(_INTERFACES)
 _OBJECT = re.compile(rf"^(\w+)[ \t]*(?::[^=\n]+)?=[ \t]*(?:\w+\.)*({_NAMES})\(", re.MULTILINE)
@@ -78,6 +83,20 @@ def find(app: App, distributions: frozenset[str]) -> Start:
 def _command(app: App, distributions: frozenset[str]) -> Start | None:
     names = tuple(local.commands(app)) if local.is_among(app, distributions) else ()
     return Start(names, "the only command of the project in pyproject.toml") if len(names) == 1 else None
+
+
+def named(requirements: Iterable[str]) -> tuple[str, ...]:
+    """Return the normalised names of what requirements (PEP 508) ask for, with what their extras are known to bring."""
+    from packaging.requirements import Requirement  # only what is not pinned is parsed
+    from packaging.utils import canonicalize_name
+
+    found: dict[str, None] = {}
+    for text in requirements:
+        one = Requirement(text)
+        name = canonicalize_name(one.name)
+        brought = _BROUGHT.get(name, {})
+        found |= dict.fromkeys((name, *(each for extra in sorted(one.extras) for each in brought.get(extra, ()))))
+    return tuple(found)
 
 
 def environment(distributions: frozenset[str]) -> Mapping[str, str]:

@@ -3,7 +3,7 @@
 import posixpath
 from collections.abc import Sequence
 
-from buildpacks import declared, environment, local, locks, requirements, selection
+from buildpacks import declared, environment, frameworks, local, locks, requirements, selection
 from buildpacks.api import (
     App,
     Buildpack,
@@ -97,7 +97,8 @@ def _check_all_have_hashes(wheels: Sequence[PinnedWheel], asked: Requirements) -
 
 def names(app: App) -> tuple[str, ...]:
     """Return the normalised names of the packages that are asked for."""
-    return requirements.read(app, requirement_files(app)).names
+    asked = requirements.read(app, requirement_files(app)).requested
+    return frameworks.named(f"{one.name}[{','.join(one.extras)}]" for one in asked if not one.constraint)
 
 
 BUILDPACK = Buildpack("pip-install", detect, pin, environment.build, names)

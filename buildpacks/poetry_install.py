@@ -33,7 +33,7 @@ def pin(context: PinContext) -> Pins:
 
     Raises UsageError IB312 for a lock of another format, BuildError IB313 for one that does not fit the project.
     """
-    app, document = context.app, context.app.toml(project.FILE)
+    app, document = context.app, project.beside(context.app, _FILE)
     lock = app.toml(_FILE)
     version, content = (value_at(lock, "metadata", key) for key in ("lock-version", "content-hash"))
     if version not in (_VERSION, *poetry_graph.VERSIONS):

@@ -6,7 +6,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from buildpacks.api import value_at
+from buildpacks.api import App, value_at
 from buildpacks.locks import Asked, normalised
 from layers.errors import UsageError
 
@@ -43,6 +43,17 @@ def read(document: Mapping[str, object], file: str = FILE) -> Project:
         {normalised(name): checked(_group(groups, name, file), file) for name in groups},
         frozenset(map(str, dynamic)) if isinstance(dynamic, list) else frozenset(),
     )
+
+
+def beside(app: App, lock: str) -> Mapping[str, object]:
+    """Return the pyproject.toml that a lock was made from; UsageError IB311 if there is none."""
+    if not app.has(FILE):
+        raise UsageError(
+            f"there is no {FILE} beside {lock}",
+            hint=f"add the {FILE} that the lock was made from; if there is none, keep a pylock.toml instead",
+            code="IB311",
+        )
+    return app.toml(FILE)
 
 
 def requirements(

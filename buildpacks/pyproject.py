@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from buildpacks import declared, environment, local, locks, project
+from buildpacks import declared, environment, frameworks, local, locks, project
 from buildpacks.api import App, Buildpack, BuildPlan, Built, Fail, PinContext, Pins, Require, value_at
 
 # Settings by which uv would choose other versions than without them.
@@ -35,9 +35,8 @@ def pin(context: PinContext) -> Pins:
         raise declared.missing("uv", f"[tool.uv] {decides} of pyproject.toml")
     indexes = dict(_indexes(context, document))
     known = project.read(document)
-    asked = locks.asked(context.app, project.FILE, extras=known.extras, groups=known.groups)
     own = tuple(map(Built, local.project(context.app, document)))
-    requirements = project.requirements(document, asked, built=bool(own))
+    requirements = _requirements(context.app, built=bool(own))
     named = {text: found for text in requirements if (found := _unpublished(text))}
     resolved = locks.resolved(
         context,
@@ -54,6 +53,14 @@ def pin(context: PinContext) -> Pins:
         ),
     )
     return locks.with_project(context, document, resolved)
+
+
+def _requirements(app: App, *, built: bool) -> tuple[str, ...]:
+    """Return what the project requires with the extras and groups that are asked for."""
+    document = app.toml(project.FILE)
+    known = project.read(document)
+    asked = locks.asked(app, project.FILE, extras=known.extras, groups=known.groups)
+    return project.requirements(document, asked, built=built)
 
 
 def _indexes(context: PinContext, document: Mapping[str, object]) -> Iterator[tuple[str, str]]:
@@ -81,7 +88,8 @@ def _unpublished(text: str) -> local.Named | None:
 
 def names(app: App) -> tuple[str, ...]:
     """Return the normalised names of the packages that the project asks for, and of itself if it is installed."""
-    return (*local.own_name(app), *project.read(app.toml(project.FILE)).names)
+    own = local.own_name(app)
+    return (*own, *frameworks.named(_requirements(app, built=bool(own))))
 
 
 BUILDPACK = Buildpack("pyproject", detect, pin, environment.build, names)

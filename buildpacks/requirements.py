@@ -38,6 +38,7 @@ class Requested:
     hashes: frozenset[str] = frozenset()
     url: str = ""
     constraint: bool = False
+    extras: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,21 +243,21 @@ def _requested(line: Line) -> Requested:
             line, "a repository that is none of Git", "name a released version, or build a wheel of it first"
         )
     if _ADDRESS.match(text):
-        name, url = "", text.partition(";")[0].strip()
+        name, url, extras = "", text.partition(";")[0].strip(), frozenset[str]()
     else:
-        name, url = _parse(line, text)
+        name, url, extras = _parse(line, text)
     if not url:
-        return Requested(name, hashes, constraint=line.constraint)
+        return Requested(name, hashes, constraint=line.constraint, extras=extras)
     name = name or _wheel_project(line, url)
     address, _, fragment = url.partition("#")
     _check_user(line, url)
     hashes |= _hashes(fragment)
     if not hashes and urlsplit(url).scheme == "http" and urlsplit(url).hostname not in _LOOPBACK:
         raise unsupported(line, "an address without TLS", "use https, or add #sha256=… to the address")
-    return Requested(name, hashes, address, constraint=line.constraint)
+    return Requested(name, hashes, address, constraint=line.constraint, extras=extras)
 
 
-def _parse(line: Line, text: str) -> tuple[str, str]:
+def _parse(line: Line, text: str) -> tuple[str, str, frozenset[str]]:
     from packaging.requirements import InvalidRequirement, Requirement  # only what is not locked is parsed
     from packaging.utils import canonicalize_name
 
@@ -268,7 +269,7 @@ def _parse(line: Line, text: str) -> tuple[str, str]:
         raise malformed(line, str(error).splitlines()[0]) from error
     if requirement.url:
         _wheel_project(line, requirement.url)
-    return canonicalize_name(requirement.name), requirement.url or ""
+    return canonicalize_name(requirement.name), requirement.url or "", frozenset(requirement.extras)
 
 
 def _wheel_project(line: Line, url: str) -> str:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from buildpacks import declared, environment, local, locks, project, uv_settings
 from buildpacks.api import App, Buildpack, BuildPlan, Fail, PinContext, Pins, Require, value_at
-from buildpacks.locks import normalised
+from buildpacks.locks import Asked, normalised
 from layers.canonical import Json
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ _CONDITIONS = {
     "overrides": "override-dependencies",
     "build-constraints": "build-constraint-dependencies",
 }
+# Where an entry of the lock says what it needs: always, and with one of its extras.
+_ALWAYS, _BY_EXTRA = "dependencies", "optional-dependencies"
 _OTHER_SOURCES = ("git", "url", "path", *_LOCAL)
 
 # Name, extras and versions of a requirement.
@@ -44,12 +46,11 @@ def pin(context: PinContext) -> Pins:
 
     Raises UsageError IB312 for a lock of another format, BuildError IB313 for one that does not fit the project.
     """
-    app, document = context.app, context.app.toml(project.FILE)
+    app, document = context.app, project.beside(context.app, _FILE)
     lock = app.toml(_FILE)
     if lock.get("version") != _VERSION:
         raise locks.malformed(_FILE, f"its format is {lock.get('version')}, and imagebuilder knows {_VERSION}")
-    known = project.read(document)
-    asked = locks.asked(app, project.FILE, extras=known.extras, groups=known.groups, variable="BP_UV_INSTALL_GROUPS")
+    asked = _asked(app, document)
     members = dict(_members(app, lock))
     _check_fresh(context, lock, members)
     files = {_FILE: app.text(_FILE), project.FILE: app.text(project.FILE)} | {path: app.text(path) for path in members}
@@ -59,8 +60,44 @@ def pin(context: PinContext) -> Pins:
 
 
 def names(app: App) -> tuple[str, ...]:
-    """Return the normalised names of the packages that the project asks for, and of itself if it is installed."""
-    return (*local.own_name(app), *project.read(app.toml(project.FILE)).names)
+    """Return the normalised names of the packages that the lock has for what is asked for, and of the project itself.
+
+    Conditions are not judged: there is no interpreter yet.
+    """
+    document = project.beside(app, _FILE)
+    own = normalised(value_at(document, "project", "name"))
+    found = _reached(app, own, _asked(app, document)) - {own}
+    return (*local.own_name(app), *project.read(document).names, *sorted(found))
+
+
+def _asked(app: App, document: Mapping[str, object]) -> Asked:
+    known = project.read(document)
+    return locks.asked(app, project.FILE, extras=known.extras, groups=known.groups, variable="BP_UV_INSTALL_GROUPS")
+
+
+def _reached(app: App, project_name: str, asked: Asked) -> set[str]:
+    """Return the names of all packages that a project of the lock leads to, itself among them."""
+    packages: dict[str, list[Mapping[str, object]]] = {}
+    for package in locks.tables(app.toml(_FILE).get("package", []), _FILE):
+        packages.setdefault(normalised(package.get("name")), []).append(package)
+    wanted: list[tuple[str, tuple[str, ...]]] = [(project_name, (_ALWAYS,))]
+    wanted += [(project_name, (_BY_EXTRA, extra)) for extra in asked.extras]
+    wanted += [(project_name, ("dev-dependencies", group)) for group in asked.groups]
+    seen: set[tuple[str, tuple[str, ...]]] = set()
+    while wanted:
+        name, part = one = wanted.pop()
+        if one in seen:
+            continue
+        seen.add(one)
+        for entry in (entry for each in packages.get(name, ()) for entry in _entries(each, part)):
+            other, extras = normalised(entry.get("name")), entry.get("extra")
+            wanted.append((other, (_ALWAYS,)))
+            wanted += [(other, (_BY_EXTRA, str(extra))) for extra in (extras if isinstance(extras, list) else ())]
+    return {name for name, _ in seen}
+
+
+def _entries(package: Mapping[str, object], part: tuple[str, ...]) -> list[Mapping[str, object]]:
+    return locks.tables(value_at(package, *part) or [], _FILE)
 
 
 def _indexes(document: Mapping[str, object], exported: Mapping[str, Json]) -> Iterator[tuple[str, str]]:

@@ -83,6 +83,7 @@ def pinned(request: BuildRequest, plan: Plan, supplied: Suppliers, progress: Pro
             hint="run `imagebuilder lock` and commit the result, or build without --locked",
             code="IB430",
         )
+    _check_process(request, plan)
     return _renew(request, plan, supplied, Upgrade(), progress)
 
 
@@ -183,6 +184,17 @@ def preview(request: BuildRequest, plan: Plan) -> tuple[BuildResult, ...]:
         distributions=frozenset(name for step in plan.steps for name in step.buildpack.names(request.app)),
     )
     return tuple(step.buildpack.build(replace(context, requires=step.requires)) for step in plan.steps)
+
+
+def _check_process(request: BuildRequest, plan: Plan) -> None:
+    """Raise UsageError IB650 for a process that there will not be: now, and not when all is fetched and pinned.
+
+    Which processes a buildpack from outside adds may depend on what is pinned.
+    """
+    wanted = request.settings.get("process")
+    if wanted and not any(step.buildpack.origin for step in plan.steps):
+        found = merge_processes(process for result in preview(request, plan) for process in result.processes)
+        choose_default(found, wanted.value)
 
 
 def run_configuration(

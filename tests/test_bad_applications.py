@@ -94,7 +94,9 @@ MISTAKES = {
     "uv: sources without a lock": Mistake(
         *MISSING, ("uv.lock",), {"pyproject.toml": PROJECT + "[tool.uv.sources]\nflask = {workspace = true}\n"}
     ),
-    "uv: no project": Mistake(*MALFORMED, ("pyproject.toml",), {"uv.lock": UV_LOCK.format(version=1, requires="")}),
+    "uv: no project": Mistake(
+        *MISSING, ("pyproject.toml", "pylock.toml"), {"uv.lock": UV_LOCK.format(version=1, requires="")}
+    ),
     "uv: malformed": Mistake(*MALFORMED, ("uv.lock", "TOML"), project("uv.lock", "version = \n")),
     "uv: another format": Mistake(
         *OTHER_FORMAT, ("uv.lock", "9"), project("uv.lock", UV_LOCK.format(version=9, requires=""))

@@ -72,6 +72,11 @@ def test_requirements_txt_is_detected_and_its_absence_is_a_reason(tmp_path: Path
     ]
 
 
+def test_what_extras_bring_for_the_start_is_known_before(tmp_path: Path) -> None:
+    project = app(tmp_path, "fastapi[standard]>=0.112\nhttpx[http2]\n")
+    assert pip_install.names(project) == ("fastapi", "fastapi-cli", "uvicorn", "httpx")
+
+
 @pytest.mark.parametrize("name", ["requirements", "BP_PIP_REQUIREMENT"])
 def test_the_files_that_a_setting_names_are_used_instead(tmp_path: Path, name: str) -> None:
     (tmp_path / "deps").mkdir()

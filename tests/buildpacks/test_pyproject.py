@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from buildpacks import pyproject
-from buildpacks.api import App
+from buildpacks.api import App, Setting
 from layers.errors import BuildError
 from tests import apps, index, locking
 from tests.locking import WHEELS
@@ -74,3 +74,5 @@ def test_what_cannot_be_installed_is_an_error(
 def test_the_names_of_what_it_asks_for_are_known_before(tmp_path: Path) -> None:
     apps.make(tmp_path, {"pyproject.toml": PROJECT})
     assert pyproject.names(App(tmp_path)) == ("shop-web", "ghost")
+    asked = {name: Setting(value, "--") for name, value in (("extras", "all"), ("groups", "web"))}
+    assert pyproject.names(App(tmp_path, asked)) == ("shop-web", "ghost", "server", "mixed-case", "loop")

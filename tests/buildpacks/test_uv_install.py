@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from buildpacks import uv_install
-from buildpacks.api import App, BuildPlan
+from buildpacks.api import App, BuildPlan, Setting
 from layers.errors import BuildError
 from tests import apps, index, locking
 from tests.locking import WHEELS
@@ -177,5 +177,8 @@ def test_a_group_that_is_not_there_is_ib314(locked: Path, tmp_path: Path) -> Non
 
 
 def test_the_names_of_what_it_asks_for_are_known_before(locked: Path) -> None:
-    assert uv_install.names(App(locked)) == ("shop-web", "ghost", "mixed-case")
+    always = {*ALWAYS, "ghost", "old-python"}  # conditions are not judged
+    assert {*uv_install.names(App(locked))} == always
+    asked = {name: Setting(value, "--") for name, value in (("extras", "all"), ("groups", "web"))}
+    assert {*uv_install.names(App(locked, asked))} == {*always, "loop", "server"}
     assert isinstance(uv_install.detect(App(locked)), BuildPlan)

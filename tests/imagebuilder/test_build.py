@@ -190,6 +190,13 @@ def test_a_process_that_needs_a_shell_gets_one(place: World) -> None:
     assert "debian:trixie packages" in names
 
 
+def test_a_process_that_is_not_there_is_told_before_anything_is_pinned(place: World) -> None:
+    app = place.app({**FLASK, "Procfile": "worker: python work.py\n"}, "processes")
+    ran = place.run("build", str(app), "--process", "wroker")
+    assert (ran.returncode, "IB650" in ran.stderr, "--process worker" in ran.stderr) == (2, True, True)
+    assert not (app / "imagebuilder.lock").exists()
+
+
 def test_sizes_that_an_index_does_not_tell_do_not_change_the_image(place: World, tmp_path: Path) -> None:
     app = place.app({**FLASK, "requirements.txt": "large\nflask\n"})
     told = built(place, app)
