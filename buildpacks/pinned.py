@@ -15,12 +15,12 @@ class Source:
     """A file known by its hash, and how to find it: a wheel or a source distribution by project, anything by its URL.
 
     A deb is found by its path in the pool, a standalone Python by that in the releases, a conda package by channel and
-    architecture. Of kind `git` is the tree of a commit as a tar that we write; its locator is `git+URL@COMMIT`, where
-    `#subdirectory=PATH` names a part of the tree. `index` is the name of the only index that may be asked for it, if
-    the project names one.
+    architecture, a layer by the image that is the base. Of kind `git` is the tree of a commit as a tar that we write;
+    its locator is `git+URL@COMMIT`, where `#subdirectory=PATH` names a part of the tree. `index` is the name of the
+    only index that may be asked for it, if the project names one.
     """
 
-    kind: Literal["wheel", "sdist", "deb", "python", "conda", "git", "url"]
+    kind: Literal["wheel", "sdist", "deb", "python", "conda", "git", "url", "layer"]
     name: str
     digest: Digest
     size: int | None

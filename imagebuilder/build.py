@@ -39,10 +39,9 @@ def build(request: BuildRequest, progress: Progress) -> BuildOutcome:
         results = run_buildpacks(request, plan, pins, supplied, unpacked=unpacked, warn=progress.warn)
         run = run_configuration(request, plan, pins, results, inherited)
         specs = describe_layers(request, pins, results, run, unpacked=unpacked, progress=progress)
-        snapshot = pins.base.snapshot if isinstance(pins.base, BasePins) else ""
         workshop = Workshop(
             cache,
-            lambda sources: supplied.fetch(sources, snapshot),
+            lambda sources: supplied.fetch(sources, pins.base),
             request.compression,
             request.workers,
             use_cache=request.use_cache,

@@ -149,6 +149,8 @@ class Downloader:
         match source.kind:
             case "url":
                 yield expand(source.locator, self.environment)
+            case "layer":
+                pass  # registries are asked for those, by imagebuilder.base.image
             case "deb" | "python" | "conda" | "git":
                 yield from self.locate(source)
             case "wheel" | "sdist":

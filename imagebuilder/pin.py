@@ -79,7 +79,7 @@ def _libraries(
         return lock.libraries
     return libraries.find(
         wheels,
-        fetch=lambda sources: suppliers.fetch(sources, ""),
+        fetch=lambda sources: suppliers.fetch(sources, None),
         packages_with=suppliers.packages_with,
         scratch_root=suppliers.scratch,
         strict=libraries.AUTO in packages,
@@ -244,7 +244,7 @@ def _sized(pins: Pins, suppliers: Suppliers) -> Pins:
     unknown = [source for source in known if source.size is None]
     if not unknown:
         return pins
-    files = suppliers.fetch(unknown, "")
+    files = suppliers.fetch(unknown, None)
     sizes = {source.digest: files[source.digest].stat().st_size for source in unknown}
 
     def sized(source: Source) -> Source:

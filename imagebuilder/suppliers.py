@@ -15,7 +15,7 @@ from imagebuilder import destinations, libraries, python_builds, remote
 from imagebuilder.base import mirrors as debian_mirrors
 from imagebuilder.base.image import BaseImages
 from imagebuilder.base.mirrors import Mirrors
-from imagebuilder.base.pins import Base, BasePins
+from imagebuilder.base.pins import Base, BasePins, ImagePins
 from imagebuilder.cache import Cache
 from imagebuilder.conda import Channels, RattlerSolver
 from imagebuilder.progress import Progress
@@ -40,11 +40,12 @@ _CONTENTS_MAX = 128 << 20
 class Suppliers:
     """The base's package index (read on the first call) or images, a resolver of requirements, and files by their hash.
 
-    `pythons` are the standalone builds of CPython. `fetch` is given the moment at which the snapshot archive has the
-    debs among the files. `packages_with` says which packages of the suite have libraries. `scratch` is where a folder
-    for what is unpacked can be made. `builder` builds wheels from source for a base and an interpreter in it;
-    `conda` chooses among the packages of conda channels. `compiler` compiles modules for them, below a folder that it
-    is given. `forget` lets go of the index, which takes 60 MB, when everything is pinned.
+    `pythons` are the standalone builds of CPython. `fetch` is given the base that debs among the files are of, None if
+    there are none; layers of a base it only brings into the store. `packages_with` says which packages of the suite
+    have libraries. `scratch` is where a folder for what is unpacked can be made. `builder` builds wheels from source
+    for a base and an interpreter in it; `conda` chooses among the packages of conda channels. `compiler` compiles
+    modules for them, below a folder that it is given. `forget` lets go of the index, which takes 60 MB, when everything
+    is pinned.
     """
 
     index: Callable[[], "PackageIndex"]
@@ -52,7 +53,7 @@ class Suppliers:
     images: BaseImages
     pythons: PythonBuilds
     resolver: Callable[[], "UvResolver"]
-    fetch: Callable[[Sequence[Source], str], Files]
+    fetch: Callable[[Sequence[Source], Base | None], Files]
     packages_with: libraries.Lookup
     scratch: Path
     builder: Callable[[Base, Interpreter], "SourceBuilder"]
@@ -74,8 +75,11 @@ def suppliers(request: BuildRequest, cache: Cache, progress: Progress) -> Suppli
 
     pythons = python_builds.find(request.python_mirror, request.environment, get)
     channels = Channels(request.app, request.conda_channel_alias, request.environment)
+    images = BaseImages(cache, remote.settings_of(request, progress), progress, offline=request.offline)
 
-    def fetch(sources: Sequence[Source], snapshot: str) -> Files:
+    def fetch(sources: Sequence[Source], base: Base | None) -> Files:
+        snapshot = base.snapshot if isinstance(base, BasePins) else ""
+
         def locate(source: Source) -> tuple[str, ...]:
             if source.kind == "python":
                 return pythons.candidates(source)
@@ -84,17 +88,13 @@ def suppliers(request: BuildRequest, cache: Cache, progress: Progress) -> Suppli
             return debian_mirrors.candidates(source, mirrors=mirrors, snapshot=snapshot)
 
         finder = replace(downloader(), locate=locate, bring=lambda source: _repositories(request, cache).bring(source))
-        missing = [source for source in sources if not cache.store.has(source.digest)]
-        if not missing:
-            return finder.fetch_all(sources, cache.store)
-        with progress.step("fetch", total=sum(source.size or 0 for source in missing)) as step:
-            files = finder.fetch_all(sources, cache.store, on_progress=lambda _source, size: step.advance(size))
-            step.finish(f"{len(missing)} files, {step.done / 1e6:.1f} MB")
-            return files
+        if isinstance(base, ImagePins) and any(source.kind == "layer" for source in sources):
+            images.bring_layers(base)
+            sources = [source for source in sources if source.kind != "layer"]
+        return _fetched(finder, sources, cache.store, progress)
 
     index = functools.cache(functools.partial(_index, request, mirrors, get, progress))
     packages_with = functools.partial(_packages_with, request, mirrors, downloader, cache.store, progress)
-    images = BaseImages(cache, remote.settings_of(request, progress), progress, offline=request.offline)
     return Suppliers(
         index,
         index.cache_clear,
@@ -120,6 +120,16 @@ def _downloader(request: BuildRequest) -> "Downloader":
         offline=request.offline,
         environment=request.environment,
     )
+
+
+def _fetched(finder: "Downloader", sources: Sequence[Source], store: BlobStore, progress: Progress) -> Files:
+    missing = [source for source in sources if not store.has(source.digest)]
+    if not missing:
+        return finder.fetch_all(sources, store)
+    with progress.step("fetch", total=sum(source.size or 0 for source in missing)) as step:
+        files = finder.fetch_all(sources, store, on_progress=lambda _source, size: step.advance(size))
+        step.finish(f"{len(missing)} files, {step.done / 1e6:.1f} MB")
+        return files
 
 
 def _index(
@@ -184,7 +194,7 @@ def _builder(
     request: BuildRequest,
     cache: Cache,
     progress: Progress,
-    fetch: Callable[[Sequence[Source], str], Files],
+    fetch: Callable[[Sequence[Source], Base | None], Files],
     packages_with: libraries.Lookup,
 ) -> Callable[[Base, Interpreter], "SourceBuilder"]:
     """Return what makes builders; what one of them has built, none of them builds again."""
@@ -194,18 +204,17 @@ def _builder(
     def builder(base: Base, interpreter: Interpreter) -> "SourceBuilder":
         from imagebuilder.sources.builder import SourceBuilder
 
-        snapshot = base.snapshot if isinstance(base, BasePins) else ""
         return SourceBuilder(
             base,
             interpreter,
             target=base.target,
             cache=cache,
-            fetch=lambda sources: fetch(sources, snapshot),
+            fetch=lambda sources: fetch(sources, base),
             progress=progress,
             use_cache=request.use_cache,
             folders=folders,
             project_version=project_version.value if project_version else "",
-            packages_with=packages_with if isinstance(base, BasePins) else lambda _names: {},
+            packages_with=packages_with,
             built=built,
         )
 
@@ -213,16 +222,15 @@ def _builder(
 
 
 def _compiler(
-    cache: Cache, fetch: Callable[[Sequence[Source], str], Files]
+    cache: Cache, fetch: Callable[[Sequence[Source], Base | None], Files]
 ) -> Callable[[Base, Interpreter | None, Path], Compiler]:
     """Return what makes compilers; to make one raises what `inside.runnable` raises."""
 
     def compiler(base: Base, interpreter: Interpreter | None, scratch: Path) -> Compiler:
         from imagebuilder.inside import bytecode  # few builds make bytecode
 
-        snapshot = base.snapshot if isinstance(base, BasePins) else ""
         return bytecode.compiler(
-            base, interpreter, cache=cache, fetch=lambda sources: fetch(sources, snapshot), scratch=scratch
+            base, interpreter, cache=cache, fetch=lambda sources: fetch(sources, base), scratch=scratch
         )
 
     return compiler

@@ -87,6 +87,6 @@ def _write(path: Path, entry: Entry, reader: Reader, ns: int) -> None:
 def _refused(path: str, why: str) -> IntegrityError:
     return IntegrityError(
         f"cannot unpack {path[:200]}: {why}",
-        hint="the package it comes from is damaged or hostile; do not use it",
+        hint="the package or image it comes from is damaged or hostile; do not use it",
         code="IB865",
     )

@@ -5,7 +5,7 @@ an output needs them; a push leaves them where they are (docs/decisions/0071-lay
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 from buildpacks import conda_layers
 from buildpacks.api import BuildResult, Interpreter, LayerSpec
 from imagebuilder import documents, reference, together
-from imagebuilder.base import manifests, probe, system
-from imagebuilder.base.overlay import lay
+from imagebuilder.base import manifests, overlay, probe, system
 from imagebuilder.base.pins import Base, ImagePins
 from imagebuilder.base.probe import Found
 from imagebuilder.base.root import Root
@@ -25,11 +24,11 @@ from imagebuilder.progress import Progress, Step
 from imagebuilder.reference import Reference
 from imagebuilder.registry.settings import RegistrySettings
 from imagebuilder.together import GivenUp
-from layers import decompress, entry
+from layers import entry
 from layers.canonical import Json
 from layers.descriptor import CONFIG, Descriptor, Platform
 from layers.digest import Digest
-from layers.errors import BuildError, IntegrityError, UsageError
+from layers.errors import BuildError, UsageError
 from layers.layer import Layer
 
 if TYPE_CHECKING:  # the client takes 20 ms, which a build whose base is known must not pay
@@ -39,9 +38,6 @@ if TYPE_CHECKING:  # the client takes 20 ms, which a build whose base is known m
 _SUITE = re.compile(r"debian:[a-z]+")
 _PLACES = ("oci:", "archive:", "docker:", "podman:")
 _DOWNLOADS = 4
-# What no honest layer unpacks to: more than this many times its size, from this size on.
-_RATIO = 200
-_ALWAYS_ALLOWED = 1 << 30
 # What is looked for; part of the key under which findings are kept.
 _PROBE = 1
 _LINK = "layers/python/bin"
@@ -126,9 +122,8 @@ class BaseImages:
         """Return what an image takes over; of a base that is not in the cache only the config is fetched."""
         if not isinstance(base, ImagePins):
             return Inherited()
-        source = _source(base.name)
         if not self.cache.store.has(base.config.digest, base.config.size):
-            with self.progress.step("base") as step, self._open(source) as repository:
+            with self.progress.step("base") as step, self._open(_source(base.name)) as repository:
                 self._bring_all(repository, [base.config], step)
         config = documents.parse(self.cache.store.read(base.config.digest), f"config of {base.name}")
         certificates = {"SSL_CERT_FILE": base.found.certificates} if base.found.certificates else {}
@@ -137,8 +132,12 @@ class BaseImages:
             config.fields,
             certificates | _environment(config),
             base.manifest.digest.value,
-            {layer.descriptor.digest: source for layer in base.layers},
+            _origins(base),
         )
+
+    def bring_layers(self, base: ImagePins) -> None:
+        """Bring all layers of a base into the store, for programs of it to run."""
+        self.fetch(Inherited(base.layers, origins=_origins(base)))
 
     def fetch(self, image: Image | Inherited) -> None:
         """Bring those blobs of an image, or of its base, into the store that are elsewhere."""
@@ -197,24 +196,15 @@ class BaseImages:
         self._bring_all(repository, [layer.descriptor for layer in layers], step)
         root = Root()
         for layer in layers:
-            lay(root, self._tar(layer), probe.wanted)
+            overlay.lay(root, overlay.tar(layer, self.cache.store, most=overlay.allowed([layer])), probe.wanted)
         found = probe.examine(root, variables, origin=origin)
         record = self.cache.store.write_json("application/json", probe.to_json(found))
         self.cache.remember(key, Layer(record, record.digest, "probe"))
         return found
 
-    def _tar(self, layer: Layer) -> Iterator[bytes]:
-        most = max(_ALWAYS_ALLOWED, _RATIO * layer.descriptor.size)
-        size = 0
-        for chunk in decompress.tar(layer, self.cache.store.open(layer.descriptor.digest)):
-            size += len(chunk)
-            if size > most:
-                raise IntegrityError(
-                    f"refused layer {layer.descriptor.digest}: its {layer.descriptor.size} bytes become over {most}",
-                    hint="it is damaged or hostile; choose another base",
-                    code="IB256",
-                )
-            yield chunk
+
+def _origins(base: ImagePins) -> dict[Digest, Reference]:
+    return dict.fromkeys((layer.descriptor.digest for layer in base.layers), _source(base.name))
 
 
 def _environment(config: Document) -> dict[str, str]:

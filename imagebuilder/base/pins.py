@@ -104,6 +104,11 @@ class ImagePins:
     found: Found
 
     @property
+    def architecture(self) -> str:
+        """The name of the architecture."""
+        return self.platform.architecture
+
+    @property
     def target(self) -> Target:
         """What wheels have to fit."""
         major, minor = self.found.glibc.split(".")

@@ -28,9 +28,8 @@ def bring(request: BuildRequest, progress: Progress) -> tuple[Digest, ...]:
         specs = pipeline.describe_layers(request, pins, results, run, unpacked=unpacked, progress=progress)
         sources = {source.digest: source for spec in specs for source in spec.sources}
         if isinstance(pins.base, BasePins) and (pins.builds or request.native):
-            sources |= {deb.digest: deb.source for deb in buildroot.packages(pins.base)}
-        snapshot = pins.base.snapshot if isinstance(pins.base, BasePins) else ""
-        supplied.fetch(tuple(sources.values()), snapshot)
+            sources |= {source.digest: source for source in buildroot.sources(pins.base)}
+        supplied.fetch(tuple(sources.values()), pins.base)
         base = (
             ()
             if isinstance(pins.base, BasePins)

@@ -49,7 +49,7 @@ def layer(
 
     `layers` are those of the image so far, above its base. `fetch` brings packages of the base. `scratch` is a folder
     that lasts until the layer is written.
-    Raises UsageError IB934 if there is no such program, and what `runnable.packages` raises.
+    Raises UsageError IB934 if there is no such program, and what `runnable.base_of` raises.
     """
     program = request.collectstatic
     if not request.app.has(program):
@@ -58,11 +58,11 @@ def layer(
             hint='name the program that manages the project, relative to it, as in collectstatic = "manage.py"',
             code="IB934",
         )
-    packages = runnable.packages(base, what="collect static files")
+    below = runnable.base_of(base, what="collect static files")
     env = {**run.env, **request.collectstatic_env}
     key: dict[str, Json] = {
         "layer": "collectstatic",
-        "packages": root_key(packages).value,
+        "packages": root_key(below).value,
         "layers": [layer.diff_id.value for layer in layers],
         "program": program,
         "working_dir": run.working_dir,
@@ -73,7 +73,7 @@ def layer(
         made = scratch / "collectstatic"
         made.mkdir()
         lay_out(layers, cache.store, spools=made, folder=made / "image")
-        root = build_root(packages, cache, fetch)
+        root = build_root(below, cache, fetch)
         return _StaticFiles(made, root, program, run.working_dir, env).collect()
 
     return LayerSpec("static files", key, entries)

@@ -17,7 +17,7 @@ from typing import BinaryIO
 import imagebuilder
 from buildpacks import conda_layers, environment, selection
 from buildpacks.api import App, Files, Folder, Interpreter, PinnedWheel, Source, Target
-from imagebuilder.base.pins import Base, BasePins
+from imagebuilder.base.pins import Base, ImagePins
 from imagebuilder.buildroot import build_root, here, root_key
 from imagebuilder.cache import Cache
 from imagebuilder.export import FORMAT
@@ -84,7 +84,7 @@ class SourceBuilder:
             "kind": "wheel",
             "format": FORMAT,
             "release": imagebuilder.__version__,
-            "root": root_key(self._packages(wheel), self.interpreter).value,
+            "root": root_key(self._base(wheel), self.interpreter).value,
             "interpreter": [self.interpreter.version, self.interpreter.executable],
             "project": [wheel.name, wheel.version],
             "source": self._digest(wheel.source).value,
@@ -162,7 +162,8 @@ class SourceBuilder:
             try:
                 command.run(sandbox, words, env=_variables(self._pretended(wheel)), cwd=place)
             except BuildError as error:
-                raise failed(wheel, error, self.packages_with) from error
+                image = self.base.name if isinstance(self.base, ImagePins) else ""
+                raise failed(wheel, error, self.packages_with, image=image) from error
             yield _answer(made / "result" / hook.ANSWER, wheel), made / "result"
 
     def _source(self, source: Source | Folder, files: Files, made: Path) -> Sdist:
@@ -184,25 +185,19 @@ class SourceBuilder:
         unpack(found, made / "root", time_s=EPOCH)
 
     def _root(self, wheel: PinnedWheel) -> Path:
-        packages = self._packages(wheel)
+        base = self._base(wheel)
         if self.target.platform.architecture != here():
             raise UsageError(
                 f"cannot build {wheel} from source: the image is for {self.target.platform}, and this machine is not",
-                hint="build on such a machine, or bring a wheel with --find-links",
+                hint=_elsewhere(wheel),
                 code="IB874",
             )
         with self._alone("root"):
-            return build_root(packages, self.cache, self.fetch, self.interpreter)
+            return build_root(base, self.cache, self.fetch, self.interpreter)
 
-    def _packages(self, wheel: PinnedWheel) -> BasePins:
+    def _base(self, wheel: PinnedWheel) -> Base:
         if conda_layers.has(self.interpreter):
             raise conda_layers.not_built(str(wheel))
-        if not isinstance(self.base, BasePins):
-            raise UsageError(
-                f"cannot build {wheel} from source: the base {self.base.name} is an image",
-                hint="choose a base that is made of packages, as `debian:trixie`, or bring a wheel with --find-links",
-                code="IB875",
-            )
         return self.base
 
     def _alone(self, key: object) -> threading.Lock:
@@ -212,6 +207,14 @@ class SourceBuilder:
 
 def _backend(source: Sdist, wheel: PinnedWheel) -> Backend:
     return backend.read(source.text("pyproject.toml"), f"{wheel}")
+
+
+def _elsewhere(wheel: PinnedWheel) -> str:
+    if wheel.source == Folder("."):
+        return (
+            "build on such a machine; or, if it runs uninstalled, set `package = false` in [tool.uv] of pyproject.toml"
+        )
+    return "build on such a machine, or bring a wheel with --find-links"
 
 
 def _variables(version: str) -> dict[str, str]:

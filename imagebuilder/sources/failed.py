@@ -52,8 +52,8 @@ _UNVERSIONED = re.compile(
 _LIBRARY = re.compile(r"/usr/bin/(?:\S*-)?ld: cannot find -l([\w+.-]+)")
 
 
-def failed(wheel: PinnedWheel, error: BuildError, packages_with: Lookup) -> BuildError:
-    """Say of a failed command which package it was for and what may help."""
+def failed(wheel: PinnedWheel, error: BuildError, packages_with: Lookup, *, image: str = "") -> BuildError:
+    """Say of a failed command which package it was for and what may help; `image` is the base, if it is one."""
     said = "\n".join(error.details)
     if _UNVERSIONED.search(said):
         own = isinstance(wheel.source, Folder)
@@ -66,7 +66,7 @@ def failed(wheel: PinnedWheel, error: BuildError, packages_with: Lookup) -> Buil
     return BuildError(
         f"cannot build {wheel} from source: {error.message}",
         details=error.details,
-        hint=_hint(said, packages_with) or error.hint,
+        hint=(_of_image(said, image) if image else _hint(said, packages_with)) or error.hint,
         code="IB872" if error.code == "IB862" else error.code,
     )
 
@@ -82,6 +82,14 @@ def _hint(said: str, packages_with: Lookup) -> str:
     if library := _LIBRARY.search(said):
         return f"name in `build-packages` the package of Debian that has lib{library[1]}.so"
     return ""
+
+
+def _of_image(said: str, image: str) -> str:
+    """Say what an image lacks, to which nothing can be added."""
+    package = _hint(said, lambda _names: {})
+    if not package:
+        return ""
+    return f"{image} lacks what it is built with: choose a base that has compilers and headers, or `debian:trixie`"
 
 
 def _looked_up(header: str, packages_with: Lookup) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from buildpacks.api import Interpreter
 from imagebuilder import lock
-from imagebuilder.base import image
+from imagebuilder.base import image, overlay
 from imagebuilder.base.image import BaseImages
 from imagebuilder.base.pins import ImagePins
 from imagebuilder.cache import Cache
@@ -257,7 +257,7 @@ def test_an_image_whose_documents_contradict_each_other_is_refused(images: BaseI
 def test_a_layer_that_unpacks_to_too_much_is_not_read_to_its_end(
     images: BaseImages, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(image, "_ALWAYS_ALLOWED", 1 << 20)
+    monkeypatch.setattr(overlay, "_ALWAYS_ALLOWED", 1 << 20)
     bases.put(registry, NAME, bases.tar({"zeros": bytes(64 << 20)}))
     error = refused(images, registry)
     assert isinstance(error, IntegrityError)

@@ -22,6 +22,7 @@ from imagebuilder.sources.failed import failed
 from layers.descriptor import Descriptor, Platform
 from layers.digest import Digest
 from layers.errors import BuildError
+from layers.layer import Layer
 from tests import index, sdists, world
 from tests.index import Wheel
 from tests.world import World
@@ -361,10 +362,33 @@ def test_nothing_is_built_for_a_processor_that_is_not_here(tmp_path: Path) -> No
     assert caught.value.code == "IB874"
 
 
-def test_nothing_is_built_for_a_base_that_is_an_image(tmp_path: Path) -> None:
-    with pytest.raises(BuildError, match=r"python:3\.13 is an image") as caught:
-        builder(tmp_path, IMAGE, "amd64").recipe(WHEEL)
-    assert caught.value.code == "IB875"
+def test_a_project_that_cannot_be_built_here_may_run_uninstalled(tmp_path: Path) -> None:
+    other = "arm64" if os.uname().machine == "x86_64" else "amd64"
+    project, member = PinnedWheel("shop", "", Folder("."), ()), PinnedWheel("till", "", Folder("till"), ())
+    foreign = builder(tmp_path, replace(IMAGE, platform=Platform("linux", other)), other)
+    hints = []
+    for wheel in (project, member):
+        with pytest.raises(BuildError) as caught:
+            foreign.requires(wheel, {})
+        assert caught.value.code == "IB874"
+        hints.append(caught.value.hint)
+    assert "`package = false` in [tool.uv]" in hints[0] and "--find-links" in hints[1]
+
+
+def test_a_wheel_is_made_again_for_other_layers_and_not_for_another_name_of_an_image(tmp_path: Path) -> None:
+    layer = Layer(Descriptor("x", Digest.of(b"l"), 1), Digest.of(b"t"), "python:3.13")
+    bases = (IMAGE, replace(IMAGE, layers=(layer,)), replace(IMAGE, layers=(layer,), name="python:latest"))
+    empty, first, again = (builder(tmp_path, base, "amd64").recipe(WHEEL) for base in bases)
+    assert empty != first == again
+
+
+def test_what_an_image_lacks_is_no_package_to_add() -> None:
+    line = "x.c:3:10: fatal error: ffi.h: No such file or directory"
+    ended = BuildError("python failed: exit status 1", hint="as it was", code="IB862", details=(line,))
+    hint = failed(WHEEL, ended, dict, image="python:3.13-slim").hint
+    assert hint.startswith("python:3.13-slim lacks") and "build-packages" not in hint
+    other = BuildError("python failed: exit status 1", hint="as it was", code="IB862", details=("something else",))
+    assert failed(WHEEL, other, dict, image="python:3.13-slim").hint == "as it was"
 
 
 @pytest.mark.parametrize(
