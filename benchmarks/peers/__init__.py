@@ -1,0 +1,1 @@
+"""Whole builds beside those of other builders: the same applications, base, packages and registry."""
