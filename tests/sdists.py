@@ -23,6 +23,7 @@ _PACKAGES = ("collections", "ctypes", "email", "encodings", "importlib", "json",
 _EXTENSIONS = (
     "_bisect",
     "_blake2",
+    "_ctypes",
     "_hashlib",
     "_json",
     "_random",

@@ -146,10 +146,13 @@ def test_every_decision_has_a_reason_and_decides_something() -> None:
 
 
 @pytest.mark.parametrize(("reader", "name"), CASES)
-def test_an_archive_is_read_or_refused_as_decided(reader: str, name: str) -> None:
+def test_an_archive_is_read_or_refused_as_decided(
+    reader: str, name: str, record_property: Callable[[str, object], None]
+) -> None:
     path = CORPORA / name
     expected = decisions(reader, name) or [BY_FOLDER[path.parent.name]]
     assert len(set(expected)) == 1
+    record_property("decided", expected[0])
     try:
         seen = READERS[reader][1](path)
     except IntegrityError:

@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.synchronize import Barrier, Event
 from pathlib import Path
@@ -72,7 +72,10 @@ def prune_until(ended: Event, root: Path, said: Path) -> None:
     said.write_text(str(pruned))
 
 
-def test_builds_side_by_side_while_the_cache_is_pruned_give_one_image(place: Place, tmp_path: Path) -> None:
+def test_builds_side_by_side_while_the_cache_is_pruned_give_one_image(
+    place: Place, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    record_property("attacks", PROCESSES * BUILDS)
     root = place.world.folder / "cache"
     begin, ended = CONTEXT.Barrier(PROCESSES), CONTEXT.Event()
     pruner = CONTEXT.Process(target=prune_until, args=(ended, root, tmp_path / "pruned"))

@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,6 +122,7 @@ def test_a_fault_leaves_nothing_half_written_and_the_next_build_gives_the_same_i
     request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    record_property: Callable[[str, object], None],
 ) -> None:
     for name, value in subject.place.environment.items():
         monkeypatch.setenv(name, value)
@@ -129,6 +130,7 @@ def test_a_fault_leaves_nothing_half_written_and_the_next_build_gives_the_same_i
     assert turns
     if not request.config.getoption("--all-faults"):
         turns = turns[len(turns) * FAULTS.index(fault) // len(FAULTS) :][:1]
+    record_property("attacks", len(turns))
     for turn in turns:
         subject.clear()
         injected = f"signal={fault}" if fault == "SIGKILL" else f"error={fault}"

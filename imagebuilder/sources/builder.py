@@ -243,9 +243,10 @@ def _opened(path: Path, wheel: PinnedWheel) -> Iterator[BinaryIO]:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise _wrong(wheel, f"its backend left no {path.name[:100]!r}") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise _wrong(wheel, f"its backend left no file at {path.name[:100]!r}")
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise _wrong(wheel, f"its backend left no file at {path.name[:100]!r}")
         yield file
 
 
