@@ -13,6 +13,7 @@ from pathlib import Path
 from layers.content import Reader
 from layers.entry import Entry, Kind
 from layers.errors import IntegrityError
+from layers.on_disk import on_disk
 
 
 def unpack(entries: Iterable[Entry], folder: Path, *, time_s: int) -> None:
@@ -40,11 +41,6 @@ def unpack(entries: Iterable[Entry], folder: Path, *, time_s: int) -> None:
         made = folder / on_disk(path)
         made.chmod(0o755)
         os.utime(made, ns=(ns, ns))
-
-
-def on_disk(text: str) -> str:
-    """Return a path or another text of an image, which is UTF-8, as this process has it, whatever its locale."""
-    return os.fsdecode(text.encode("utf-8", "surrogateescape"))
 
 
 def _placed(entries: Iterable[Entry]) -> Mapping[str, Entry]:

@@ -27,7 +27,8 @@ from layers.canonical import Json
 from layers.entry import Entry
 from layers.errors import BuildError, UsageError
 from layers.layer import Layer
-from layers.unpack import on_disk, unpack
+from layers.on_disk import on_disk
+from layers.unpack import unpack
 
 _PROGRAM, _RESULT, _ANSWER = "/build/program", "/build/result", "answer.json"
 _ANSWER_MAX = 64 << 10

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from layers.errors import BuildError
-from layers.unpack import on_disk
+from layers.on_disk import on_disk
 
 # The user inside, whoever builds: `nonroot` of our own bases.
 UID = 65532

@@ -184,6 +184,7 @@ def test_nothing_that_a_user_may_set_for_all_projects_changes_bytes() -> None:
         "color",
         "debian-mirror",
         "debian-snapshot",
+        "conda-channel-alias",
         "python-mirror",
     }
     assert BY_KEY["env"].variable == ""

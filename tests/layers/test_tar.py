@@ -187,5 +187,5 @@ def test_a_source_file_is_written_with_its_bytes(tmp_path: Path) -> None:
     path = tmp_path / "source"
     path.write_bytes(b"content")
     status = path.stat()
-    stamp = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+    stamp = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     assert written(file("a", SourceFile(path.parent, path.name, 7, stamp))) == written(file("a", b"content"))
