@@ -30,7 +30,7 @@ _IN_SETUP = re.compile(r"""\bname\s*=\s*["']([A-Za-z0-9][A-Za-z0-9._-]*)["']""")
 class Named:
     """A folder, or a repository (`git+URL@REVISION`), as it is named in a place; what is said of its project there.
 
-    With a hash it is a source distribution at an address.
+    `https://…` is a source distribution at an address, with its hash if that is named too.
     """
 
     place: str
@@ -42,16 +42,22 @@ class Named:
 
 
 def wheel(context: PinContext, named: Named) -> PinnedWheel:
-    """Return what is to be built of a folder or a repository. Raises as `folder` and `Resolver.repository` do."""
+    """Return what is to be built of a folder, a repository or an archive; what has no hash keeps that of the old pins.
+
+    Raises as `folder` and `Resolver.repository` do.
+    """
+    archive = named.address.startswith(("https://", "http://"))
     if named.hash:
         file = unquote(basename(urlsplit(named.address).path))
         source = Source("url", file, Digest(named.hash), None, named.address)
         return PinnedWheel(_normalised(named.name), "", source)
-    if not named.address.startswith("git+"):
+    if not archive and not named.address.startswith("git+"):
         return folder(context.app, named.address, origin=named.place, name=named.name)
     for known in context.previous.wheels:
         if isinstance(known.source, Source) and known.source.locator == named.address:
             return replace(known, requires=None)
+    if archive:
+        return PinnedWheel(_normalised(named.name), "", context.resolver.archive(named.address))
     found = context.resolver.repository(named.address)
     name = named.name or name_in(found.texts.get) or _unnamed(named.address.partition("@")[0], named.place)
     return PinnedWheel(_normalised(name), "", found.source)

@@ -1,9 +1,12 @@
 """pyproject: the packages that [project] asks for, where no package manager has locked them."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from buildpacks import declared, environment, frameworks, local, locks, project
 from buildpacks.api import App, Buildpack, BuildPlan, Built, Fail, PinContext, Pins, Require, value_at
+from buildpacks.requirement_lines import Line
+from buildpacks.requirements import unpublished
 
 # Settings by which uv would choose other versions than without them.
 _OF_UV = (
@@ -81,6 +84,9 @@ def _unpublished(text: str) -> local.Named | None:
 
     one = Requirement(text)
     url = one.url or ""
+    if url.startswith(("https://", "http://")):
+        found = unpublished(Line(project.FILE, 0, text, constraint=False))
+        return found and replace(found, place=project.FILE)
     if not url.startswith(("git+", "file:")) or url.endswith(".whl"):
         return None
     return local.Named(project.FILE, url, one.name, frozenset(one.extras), str(one.marker or ""))

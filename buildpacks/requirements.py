@@ -6,7 +6,7 @@ line it stands in. Variables (`${TOKEN}`) stay as they are written, so that no s
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
@@ -91,7 +91,7 @@ def read(app: App, roots: tuple[str, ...]) -> Requirements:
     seen: dict[tuple[str, bool], None] = {}
     lines = list(_lines(app, roots, seen=seen))
     files = tuple(dict.fromkeys(path for path, _ in seen))
-    named = {line: _unpublished(line) for line in lines if not line.is_option}
+    named = {line: unpublished(line) for line in lines if not line.is_option}
     requested = tuple(_requested(line) for line, found in named.items() if found is None)
     asked_for = any(option.name == "--require-hashes" for line in lines if line.is_option for option in _options(line))
     return Requirements(
@@ -108,7 +108,7 @@ def published(app: App, roots: tuple[str, ...]) -> Mapping[str, str]:
     kept: dict[tuple[str, int], str] = {}
     for line in _lines(app, roots, seen=seen):
         places = line.is_option and any(option.name == "--find-links" for option in _options(line))
-        if not places and (line.is_option or _unpublished(line) is None):
+        if not places and (line.is_option or unpublished(line) is None):
             kept[line.path, line.number] = line.text
     return {file: "".join(f"{text}\n" for (path, _), text in kept.items() if path == file) for file, _ in seen}
 
@@ -159,7 +159,7 @@ def _options(line: Line) -> list[Option]:
     ]
 
 
-def _unpublished(line: Line) -> Named | None:
+def unpublished(line: Line) -> Named | None:
     """Return the folder or the repository that a line asks for, if it does: `./till[card]`, `till @ git+https://…`."""
     if archive := _archive(line):
         return archive
@@ -194,8 +194,10 @@ def _archive(line: Line) -> Named | None:
     _check_user(line, found["address"])
     given = split_options(line, " ".join(options), requirement_lines.OF_ONE_REQUIREMENT)
     hashes = {value for name, value in given if name == "--hash"} | _hashes(found["fragment"] or "")
-    if len(hashes) != 1 or not re.fullmatch(r"sha256:[0-9a-f]{64}", hash_ := next(iter(hashes))):
+    hash_ = next(iter(hashes), "")
+    if len(hashes) > 1 or not re.fullmatch(r"(sha256:[0-9a-f]{64})?", hash_):
         raise unsupported(line, "a source archive without one sha256", "end the address with #sha256=…")
+    _check_tls(line, found["address"], hashes)
     extras = re.search(r"\[(.*)\]", name)
     return Named(
         line.place,
@@ -220,6 +222,11 @@ def _check_user(line: Line, url: str) -> None:
     user = urlsplit(url).netloc.rpartition("@")[0]
     if user and not _SECRET_BY_NAME.fullmatch(user):
         raise unsupported(line, "an address with a password in it", "write ${NAME} for it, or use a netrc file")
+
+
+def _check_tls(line: Line, url: str, hashes: Collection[str]) -> None:
+    if not hashes and urlsplit(url).scheme == "http" and urlsplit(url).hostname not in _LOOPBACK:
+        raise unsupported(line, "an address without TLS", "use https, or add #sha256=… to the address")
 
 
 def _hashes(fragment: str) -> frozenset[str]:
@@ -252,8 +259,7 @@ def _requested(line: Line) -> Requested:
     address, _, fragment = url.partition("#")
     _check_user(line, url)
     hashes |= _hashes(fragment)
-    if not hashes and urlsplit(url).scheme == "http" and urlsplit(url).hostname not in _LOOPBACK:
-        raise unsupported(line, "an address without TLS", "use https, or add #sha256=… to the address")
+    _check_tls(line, url, hashes)
     return Requested(name, hashes, address, constraint=line.constraint, extras=extras)
 
 

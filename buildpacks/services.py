@@ -51,6 +51,9 @@ class Resolver(Protocol):
     def repository(self, address: str) -> "Repository":
         """Fetch `git+URL@REVISION#subdirectory=PATH`, and name the commit that the revision is now."""
 
+    def archive(self, address: str) -> "Source":
+        """Fetch a source distribution at an address, and say by its hash what is there now."""
+
     def export_uv(
         self, files: Mapping[str, str], *, extras: Sequence[str], groups: Sequence[str]
     ) -> Mapping[str, Json]:

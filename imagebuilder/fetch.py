@@ -5,10 +5,12 @@ the snapshot archive. Which of them answered cannot matter, because the hash dec
 """
 
 import functools
+import posixpath
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from buildpacks.api import Files, Source
 from imagebuilder import uv_program
@@ -70,6 +72,13 @@ class Downloader:
             if missing:
                 self._fetch_missing(missing, store, pool=pool, on_progress=on_progress)
         return {digest: store.path(digest) for digest in wanted}
+
+    def keep(self, address: str, store: BlobStore) -> Source:
+        """Bring what is at an address into the store, and name it by its hash. Raises what `web.Web.read` raises."""
+        url = expand(address, self.environment)
+        with self.web() as web, store.writer() as blob:
+            web.read(url, blob.write, limit=_FILE_LIMIT)
+        return Source("url", unquote(posixpath.basename(urlsplit(address).path)), blob.digest, blob.size, address)
 
     def files(self, project: str) -> tuple["IndexFile", ...]:
         """List what the indexes and pages of links offer for a project; those that cannot be asked offer nothing."""

@@ -8,12 +8,13 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NoReturn
 
 import tomli
 
 from buildpacks import locks, selection
 from buildpacks import requirements as requirement_files
-from buildpacks.api import App, Built, Interpreter, PinnedWheel, Repository, Target
+from buildpacks.api import App, Built, Interpreter, PinnedWheel, Repository, Source, Target
 from imagebuilder import forbidden, uv_program
 from imagebuilder.fetch import Downloader
 from imagebuilder.index import Place, without_credentials
@@ -35,7 +36,7 @@ _EXPORT = (
 )  # fmt: skip
 
 
-def _no_repositories(address: str) -> Repository:
+def _fetches_nothing(address: str) -> NoReturn:
     raise RuntimeError(f"nothing fetches {address}")
 
 
@@ -43,14 +44,15 @@ def _no_repositories(address: str) -> Repository:
 class UvResolver:
     """Resolves with the uv that is installed with this package; `folder` is where uv keeps its cache.
 
-    `offered` are wheels of what was built, by project; `repositories` fetches commits.
+    `offered` are wheels of what was built, by project; `repositories` fetches commits, `archives` what an address has.
     Index settings, environment and `offline` are those of the downloader.
     """
 
     downloader: Downloader
     folder: Path
     offered: Mapping[str, Path] = field(default_factory=dict)
-    repositories: Callable[[str], Repository] = _no_repositories
+    repositories: Callable[[str], Repository] = _fetches_nothing
+    archives: Callable[[str], Source] = _fetches_nothing
 
     def resolve(
         self,
@@ -110,6 +112,10 @@ class UvResolver:
     def repository(self, address: str) -> Repository:
         """Fetch a commit; implements buildpacks.services.Resolver."""
         return self.repositories(address)
+
+    def archive(self, address: str) -> Source:
+        """Fetch a source distribution at an address; implements buildpacks.services.Resolver."""
+        return self.archives(address)
 
     def _compile(
         self,

@@ -154,7 +154,10 @@ def _resolver(request: BuildRequest, downloader: "Downloader", cache: Cache) -> 
     from imagebuilder.resolver import UvResolver
 
     return UvResolver(
-        downloader, cache.root / "uv", repositories=lambda address: _repositories(request, cache).fetch(address)
+        downloader,
+        cache.root / "uv",
+        repositories=lambda address: _repositories(request, cache).fetch(address),
+        archives=lambda address: downloader.keep(address, cache.store),
     )
 
 

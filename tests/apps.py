@@ -14,6 +14,7 @@ from buildpacks.api import (
     Repository,
     Require,
     Setting,
+    Source,
     Target,
 )
 from layers.canonical import Json
@@ -77,6 +78,10 @@ class NoResolver:
         raise AssertionError(text)
 
     def repository(self, address: str) -> Repository:
+        """Fail."""
+        raise AssertionError(address)
+
+    def archive(self, address: str) -> Source:
         """Fail."""
         raise AssertionError(address)
 

@@ -92,6 +92,10 @@ class SourceResolver:
         """Fetch a commit."""
         return self.uv.repository(address)
 
+    def archive(self, address: str) -> Source:
+        """Fetch a source distribution at an address."""
+        return self.uv.archive(address)
+
     def export_uv(
         self, files: Mapping[str, str], *, extras: Sequence[str], groups: Sequence[str]
     ) -> Mapping[str, Json]:

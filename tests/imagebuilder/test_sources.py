@@ -244,6 +244,25 @@ def test_a_source_distribution_at_an_address_is_built_and_what_it_requires_is_re
     assert refused.returncode == 6 and "IB704" in refused.stderr
 
 
+@pytest.mark.parametrize("file", ["requirements.txt", "pyproject.toml"])
+def test_what_an_address_has_is_pinned_when_its_hash_is_not_written(place: World, file: str) -> None:
+    user = next(each for each in SOURCES if each.project == "user")
+    address = f"{place.index.url.removesuffix('simple')}files/{user.filename}"
+    project = f'[project]\nname = "shop"\nversion = "1"\ndependencies = ["user @ {address}"]\n'
+    text = project if file == "pyproject.toml" else f"user @ {address}\n"
+    app = place.app({"main.py": "", file: text}, f"unhashed-{file}")
+    asked = place.index.asked(user.filename)
+    ran = place.run("build", str(app))
+    assert ran.returncode == 0, ran.stderr
+    lock = (app / "imagebuilder.lock").read_text()
+    assert f'url = "{address}"' in lock and user.sha256 in lock and "plain" in lock
+    assert place.index.asked(user.filename) == asked + 1
+    (app / "main.py").write_text("# another\n")
+    place.index.faults[user.filename] = ["500"] * 9
+    assert place.run("build", str(app), "--locked").returncode == 0
+    place.index.faults.clear()
+
+
 FAILURES = {
     "broken": ("IB872", '"libpq-dev"'),
     "foreign": ("IB873", "cp39-cp39-win32"),
