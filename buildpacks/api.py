@@ -251,6 +251,7 @@ class LayerSpec:
     is called only when it has to be made. An empty key means: not looked up. `sources` are fetched before, in
     parallel with those of other layers, and handed to `entries` as files on disk whose hashes have been checked.
     `plan` shows the `packages` that are in a layer, and `why` they are together.
+    `pinned`: all that its bytes depend on is in the lock, and nothing in the folder of the application.
     """
 
     name: str
@@ -259,6 +260,7 @@ class LayerSpec:
     sources: tuple[Source, ...] = ()
     packages: tuple[str, ...] = ()
     why: str = ""
+    pinned: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,8 @@ def _environment_layer(packages: Sequence[PinnedConda], wheels: Sequence[PinnedW
         merge([*installed, *_installed(wheels, scheme, files)])
         return own
 
-    return LayerSpec("conda", _key("conda", (*packages, *wheels), scheme), checked, _sources((*packages, *wheels)))
+    everything: tuple[PinnedConda | PinnedWheel, ...] = (*packages, *wheels)
+    return LayerSpec("conda", _key("conda", everything, scheme), checked, _sources(everything), pinned=True)
 
 
 def _wheels_layer(group: Group, wheels: Sequence[PinnedWheel], scheme: Scheme) -> LayerSpec:
@@ -87,6 +88,7 @@ def _wheels_layer(group: Group, wheels: Sequence[PinnedWheel], scheme: Scheme) -
         _sources(wheels),
         packages=group.packages,
         why=group.why,
+        pinned=True,
     )
 
 
@@ -111,6 +113,7 @@ def _packages_layer(group: Group, pinned: Sequence[PinnedConda], scheme: Scheme,
         _sources(packages),
         packages=group.packages,
         why=group.why,
+        pinned=True,
     )
 
 

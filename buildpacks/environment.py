@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from buildpacks.api import BuildContext, BuildResult, Files, Interpreter, LayerSpec, PinnedWheel, Source
+from buildpacks.api import BuildContext, BuildResult, Files, Folder, Interpreter, LayerSpec, PinnedWheel, Source
 from buildpacks.grouping import Group, groups
 from buildpacks.services import Compiler, Installer, WheelBuilder
 from layers import entry
@@ -98,6 +98,7 @@ class _Way:
                 self._sources(wheels),
                 packages=group.packages,
                 why=group.why,
+                pinned=self._pinned(wheels),
             )
 
         return tuple(layer(group, wheels) for group, wheels in grouped(self.wheels, MOST_BYTECODE_LAYERS))
@@ -135,6 +136,7 @@ class _Way:
             self._sources(wheels),
             packages=group.packages,
             why=group.why,
+            pinned=self._pinned(wheels),
         )
 
     def _environment_layer(self) -> LayerSpec:
@@ -145,13 +147,20 @@ class _Way:
             return own
 
         key = {**self._key("environment", self.wheels), "executable": self.interpreter.executable}
-        return LayerSpec("environment", key, checked, self._sources(self.wheels))
+        return LayerSpec("environment", key, checked, self._sources(self.wheels), pinned=self._pinned(self.wheels))
 
     def _sources(self, wheels: Sequence[PinnedWheel]) -> tuple[Source, ...]:
-        """List the files that a layer is made of; who installs everything at once needs everything."""
-        needed = self.wheels if self.installer else wheels
+        """List the files that a layer is made of."""
         own = self.installer.sources if self.installer else ()
-        return (*(source for wheel in needed for source in wheel.sources), *own)
+        return (*(source for wheel in self._needed(wheels) for source in wheel.sources), *own)
+
+    def _pinned(self, wheels: Sequence[PinnedWheel]) -> bool:
+        """Say whether a layer is made of nothing that is in a folder of the application."""
+        return not any(isinstance(wheel.source, Folder) for wheel in self._needed(wheels))
+
+    def _needed(self, wheels: Sequence[PinnedWheel]) -> Sequence[PinnedWheel]:
+        """Return what the layer of some wheels is made of; who installs everything at once needs everything."""
+        return self.wheels if self.installer else wheels
 
     def _key(self, layer: str, wheels: Sequence[PinnedWheel]) -> dict[str, Json]:
         recipes = [_builder_of(self.builder).recipe(wheel) for wheel in wheels if wheel.built]

@@ -58,6 +58,7 @@ def layer(interpreter: Interpreter, scratch: Path) -> LayerSpec:
         {"layer": "cpython", "prefix": PREFIX, "archive": archive.digest.value},
         lambda files: entries(interpreter, files[archive.digest], scratch=scratch),
         (archive,),
+        pinned=True,
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from buildpacks import standalone
 from buildpacks.api import BuildContext, BuildResult, Interpreter, LayerSpec, Pins, Target
 from buildpacks.services import Installer
-from imagebuilder import application, libraries, outputs, outside, reference, stale
+from imagebuilder import application, known_layers, libraries, outputs, outside, reference, stale
 from imagebuilder import lock as lockfile
 from imagebuilder.base import image as base_image
 from imagebuilder.base import tiers
@@ -45,11 +45,14 @@ def build(request: BuildRequest, progress: Progress) -> BuildOutcome:
             request.compression,
             request.workers,
             use_cache=request.use_cache,
+            elsewhere=known_layers.finder(request, pins, progress),
         )
-        made = (*(MadeLayer(layer, cached=True) for layer in inherited.layers), *workshop.make(specs, progress))
+        own = workshop.make(specs, progress)
+        known_layers.settle(request, pins, specs, own, progress)
+        made = (*(MadeLayer(layer, cached=True) for layer in inherited.layers), *own)
         made += workshop.make(describe_static_files(request, pins, run, made, workshop, scratch=unpacked), progress)
         exported = export(cache.store, [each.layer for each in made], run, platform=request.platform)
-        image = replace(exported, origins=inherited.origins)
+        image = replace(exported, origins={**inherited.origins, **known_layers.origins(made)})
         pushed, written = deliver(request, image, cache, supplied.images, progress)
     return _outcome(request, image, made, progress, pushed=pushed, outputs=written)
 
@@ -106,7 +109,9 @@ def _renew(
     locks = dict(lockfile.read(request.source))
     name = str(request.platform)
     with progress.step("pin") as step:
-        pins = pin.pin(plan, request, locks.get(name), suppliers=supplied, upgrade=upgrade)
+        old = locks.get(name)
+        pins = pin.pin(plan, request, old, suppliers=supplied, upgrade=upgrade)
+        pins = replace(pins, layers=old.layers if old else ())
         supplied.forget()
         changed = lockfile.write(request.source, {**locks, name: pins})
         step.finish(

@@ -13,10 +13,11 @@ import tomli
 
 from buildpacks.api import Folder, Interpreter, PinnedWheel, Pins, Require, Source
 from imagebuilder import locked_packages as packages
-from imagebuilder import smallfile, tables
+from imagebuilder import recorded, smallfile, tables
 from imagebuilder.base import locked
 from imagebuilder.base.pins import Base
 from imagebuilder.libraries import Library
+from imagebuilder.recorded import RecordedLayer
 from imagebuilder.tables import Table
 from layers import blobs, canonical, tree
 from layers.canonical import Json
@@ -49,7 +50,8 @@ class PlatformLock:
     """The pins of one platform: the base with all OS packages, and those of each buildpack by its id.
 
     `packages` and `build_packages` are the OS packages that were asked for; `libraries` what wheels need of the system.
-    `tools` are the package managers that install, if it is not we; the image does not depend on them.
+    `tools` are the package managers that install, if it is not we; the image does not depend on them. `layers` are what
+    the last build made of the pins: nothing is chosen from them, and they never make a lock stale.
     """
 
     base: Base
@@ -58,6 +60,7 @@ class PlatformLock:
     build_packages: tuple[str, ...] = ()
     libraries: tuple[Library, ...] = ()
     tools: tuple[PinnedWheel, ...] = ()
+    layers: tuple[RecordedLayer, ...] = ()
 
     @property
     def wheels(self) -> tuple[PinnedWheel, ...]:
@@ -177,6 +180,8 @@ def _platform_table(lock: PlatformLock) -> dict[str, Json]:
         table["libraries"] = [_library_table(each) for each in lock.libraries]
     if lock.tools:
         table["tools"] = [packages.wheel_table(wheel) for wheel in lock.tools]
+    if lock.layers:
+        table["layers"] = [each.to_json() for each in lock.layers]
     return table
 
 
@@ -257,6 +262,7 @@ def _platform(value: object) -> PlatformLock:
             for each in platform.tables("libraries")
         ),
         tuple(map(packages.wheel, platform.tables("tools"))),
+        tuple(map(recorded.from_table, platform.tables("layers"))),
     )
 
 

@@ -10,6 +10,7 @@ from imagebuilder import together
 from imagebuilder.cache import Cache
 from imagebuilder.export import FORMAT
 from imagebuilder.progress import Progress, Step
+from imagebuilder.reference import Reference
 from imagebuilder.together import GivenUp
 from layers import compress
 from layers.canonical import Json
@@ -20,34 +21,49 @@ Compression = Literal["gzip", "zstd", "none"]
 
 @dataclass(frozen=True, slots=True)
 class MadeLayer:
-    """A layer, and whether it was there already."""
+    """A layer, and whether it was there already; `origin` is the repository that has it, if the store need not."""
 
     layer: Layer
     cached: bool
+    origin: Reference | None = None
+
+
+def _unknown(specs: Sequence[LayerSpec]) -> Sequence[MadeLayer | None]:
+    return [None] * len(specs)
 
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """What layers are made with. `fetch` returns files on disk whose hashes were checked."""
+    """What layers are made with. `fetch` returns files on disk whose hashes were checked.
+
+    `elsewhere` says of layers that are not in the cache which of them need not be made, because a registry has them.
+    """
 
     cache: Cache
     fetch: Callable[[Sequence[Source]], Files]
     compression: Compression
     workers: int
     use_cache: bool = True
+    elsewhere: Callable[[Sequence[LayerSpec]], Sequence[MadeLayer | None]] = _unknown
 
     def make(self, specs: Sequence[LayerSpec], progress: Progress) -> tuple[MadeLayer, ...]:
         """Return a layer for each description, in the same order, whatever finishes first."""
-        found = [self._find(spec) for spec in specs]
-        missing = [spec for spec, layer in zip(specs, found, strict=True) if layer is None]
-        made = iter(self._write(missing, progress) if missing else ())
-        return tuple(MadeLayer(layer, cached=True) if layer else MadeLayer(next(made), cached=False) for layer in found)
+        made: dict[int, MadeLayer] = {}
+        for way in (self._find_all, self.elsewhere, lambda missing: self._write(missing, progress)):
+            missing = [at for at in range(len(specs)) if at not in made]
+            if missing:
+                found = way([specs[at] for at in missing])
+                made |= {at: each for at, each in zip(missing, found, strict=True) if each}
+        return tuple(made[at] for at in range(len(specs)))
 
-    def _find(self, spec: LayerSpec) -> Layer | None:
+    def _find_all(self, specs: Sequence[LayerSpec]) -> Sequence[MadeLayer | None]:
+        return [self._find(spec) for spec in specs]
+
+    def _find(self, spec: LayerSpec) -> MadeLayer | None:
         layer = self.cache.find(self._key(spec)) if spec.key and self.use_cache else None
-        return replace(layer, created_by=spec.name) if layer else None
+        return MadeLayer(replace(layer, created_by=spec.name), cached=True) if layer else None
 
-    def _write(self, specs: Sequence[LayerSpec], progress: Progress) -> list[Layer]:
+    def _write(self, specs: Sequence[LayerSpec], progress: Progress) -> Sequence[MadeLayer]:
         wanted = {source.digest: source for spec in specs for source in spec.sources}
         files = self.fetch(tuple(wanted.values())) if wanted else {}
         with progress.step("layers", total=sum(map(_weight, specs))) as step:
@@ -59,7 +75,7 @@ class Workshop:
             )
             size = sum(layer.descriptor.size for layer in layers)
             step.finish(f"{len(layers)} made, {size / 1e6:.1f} MB compressed")
-        return layers
+        return [MadeLayer(layer, cached=False) for layer in layers]
 
     def _write_one(self, spec: LayerSpec, files: Files, step: Step, given_up: GivenUp) -> Layer:
         own = {source.digest: files[source.digest] for source in spec.sources}

@@ -49,7 +49,8 @@ def _layer_spec(pins: BasePins, number: int, unpacked: "_Unpacked", warn: Warn) 
         folders = {folder.path: folder for entry in own for folder in root.parents(entry.path)}
         return [*own, *folders.values(), system.linker_cache(root)]
 
-    return LayerSpec(f"debian:{pins.suite} {TIERS[number]}", key, entries, tuple(deb.source for deb in debs))
+    sources = tuple(deb.source for deb in debs)
+    return LayerSpec(f"debian:{pins.suite} {TIERS[number]}", key, entries, sources, pinned=True)
 
 
 def root_entries(pins: BasePins, files: Files, *, scratch: Path) -> list[Entry]:

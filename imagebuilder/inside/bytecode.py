@@ -45,6 +45,7 @@ class BytecodeCompiler:
             "bytecode python",
             {"layer": "bytecode", "modules": place, "root": self.image.key.value},
             lambda _files: self._run(place, at=place),
+            pinned=True,
         )
 
     def modules(self, entries: Iterable[Entry], folder: str) -> tuple[Entry, ...]:

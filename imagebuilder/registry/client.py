@@ -81,14 +81,15 @@ class Repository:
         _check_manifest(content, media_type, what)
         return Descriptor(media_type, found, len(content)), content
 
-    def has_blob(self, blob: Digest) -> bool:
-        """Say whether the repository has a blob."""
+    def has_blob(self, blob: Descriptor) -> bool:
+        """Say whether the repository has a blob, in its size."""
         return self._session.persist(lambda: self._has_blob(blob))
 
-    def _has_blob(self, blob: Digest) -> bool:
-        url = self._session.url(f"blobs/{blob}")
-        with self._session.once("HEAD", url, what=f"blob {blob}", expected=(200, 404)) as response:
-            return response.status == 200
+    def _has_blob(self, blob: Descriptor) -> bool:
+        url = self._session.url(f"blobs/{blob.digest}")
+        with self._session.once("HEAD", url, what=f"blob {blob.digest}", expected=(200, 404)) as response:
+            length = response.headers.get("Content-Length", "")
+            return response.status == 200 and (not length.isdecimal() or int(length) == blob.size)
 
     def blob(self, descriptor: Descriptor) -> Iterator[bytes]:
         """Yield a blob; the last chunk comes only if the whole was what the descriptor promised.

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from buildpacks import environment
-from buildpacks.api import App, BuildContext, Files, Interpreter, LayerSpec, PinnedWheel, Pins, Source, Target
+from buildpacks.api import App, BuildContext, Files, Folder, Interpreter, LayerSpec, PinnedWheel, Pins, Source, Target
 from layers.canonical import Json
 from layers.descriptor import Platform
 from layers.digest import Digest
@@ -140,7 +140,8 @@ class Shelf:
 
     def recipe(self, wheel: PinnedWheel) -> Mapping[str, Json]:
         """Name the source and the compiler."""
-        return {"source": wheel.source.digest.value, "compiler": self.compiler}
+        own = wheel.source.digest.value if isinstance(wheel.source, Source) else wheel.source.path
+        return {"source": own, "compiler": self.compiler}
 
     def build(self, wheel: PinnedWheel, files: Files) -> Path:
         """Return the wheel of that name."""
@@ -180,6 +181,18 @@ def test_of_very_many_sources_some_share_a_layer() -> None:
     specs = environment.wheel_layers([from_source(f"p{number:03}") for number in range(70)], PYTHON, Shelf(Path()))
     assert len(specs) == 1 + 54 + 1
     assert len(specs[-1].sources) == 16
+
+
+def test_a_layer_of_a_folder_of_the_application_is_not_pinned() -> None:
+    """The lock does not hold what is in it, and must not change with every line of the application."""
+    own = PinnedWheel("own", "", Folder("."), ())
+    specs = environment.wheel_layers([pinned("a", 1), pinned("b", MIB), own], PYTHON, Shelf(Path()))
+    assert {spec.name: spec.pinned for spec in specs} == {
+        "environment": False,
+        "b": True,
+        "own": False,
+        "site-packages": True,
+    }
 
 
 class Compiler:

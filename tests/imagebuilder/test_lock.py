@@ -11,6 +11,7 @@ from buildpacks.api import Interpreter, PinnedWheel, Pins, Require, Source
 from imagebuilder import lock
 from imagebuilder.base.pins import BasePins, PinnedDeb
 from imagebuilder.lock import LockedStep, PlatformLock
+from imagebuilder.recorded import RecordedLayer
 from layers.digest import Digest
 from layers.errors import StorageError, UsageError
 
@@ -32,6 +33,7 @@ PINS = PlatformLock(
         "pip-install": LockedStep(Pins(wheels=(FLASK, DIRECT, BUILT, ALONE)), interpreter="3.13.5"),
         "procfile": LockedStep(Pins(os_packages=("dash",))),
     },
+    layers=(RecordedLayer("demo", Digest.of(b"k"), Digest.of(b"b"), Digest.of(b"t"), 7),),
 )
 
 
