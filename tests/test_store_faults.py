@@ -25,7 +25,7 @@ from imagebuilder import cli
 from tests import world
 from tests.world import World
 
-CALLS = ("write", "fsync", "rename", "mkdir", "chmod", "unlink", "unlinkat", "rmdir", "flock")
+CALLS = ("write", "fsync", "rename", "mkdir", "chmod", "unlink", "rmdir", "flock")
 FAULTS = ("ENOSPC", "EIO", "EACCES", "SIGKILL")
 # strace could not tell the store's files from the interpreter's, which are opened by the same call in the same thread.
 OPENING = """
