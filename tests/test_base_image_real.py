@@ -86,6 +86,35 @@ def test_the_digest_is_the_same_from_another_cache_in_another_folder(folder: Pat
     assert all((folder / "two.oci" / "blobs" / "sha256" / each["digest"][7:]).exists() for each in manifest["layers"])
 
 
+PROJECT = """
+[project]
+name = "shop"
+version = "1.0"
+description = "A shop"
+dependencies = ["idna==3.10"]
+[build-system]
+requires = ["flit_core>=3.11,<4"]
+build-backend = "flit_core.buildapi"
+"""
+
+
+def test_a_project_is_built_and_compiled_by_the_python_of_the_base(folder: Path, registry: Registry) -> None:
+    (folder / "shop").mkdir()
+    (folder / "shop" / "pyproject.toml").write_text(PROJECT)
+    (folder / "shop" / "shop.py").write_text('"""A shop."""\nimport idna\n')
+    (folder / "shop" / "main.py").write_text("import shop\n")
+    flags = ("--debian-expired", "--json", "--bytecode", "unchecked-hash")
+    upon = [
+        {
+            layer["name"]: layer["digest"]
+            for layer in json.loads(build(folder, "shop", "--base", each, *flags))["layers"]
+        }
+        for each in ("debian:trixie", base(registry))
+    ]
+    names = {"shop", "bytecode python", "bytecode shop"}
+    assert {name: upon[0][name] for name in names} == {name: upon[1][name] for name in names}
+
+
 @pytest.mark.docker
 def test_applications_upon_the_base_run(folder: Path, registry: Registry, docker_environment: dict[str, str]) -> None:
     for app in ("flask", "script"):

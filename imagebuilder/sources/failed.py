@@ -63,12 +63,11 @@ def failed(wheel: PinnedWheel, error: BuildError, packages_with: Lookup, *, imag
             hint="say it with --project-version, as in `--project-version 1.4.0`" if own else "name a released version",
             code="IB876",
         )
-    return BuildError(
-        f"cannot build {wheel} from source: {error.message}",
-        details=error.details,
-        hint=(_of_image(said, image) if image else _hint(said, packages_with)) or error.hint,
-        code="IB872" if error.code == "IB862" else error.code,
-    )
+    if error.code != "IB862":
+        code, hint = error.code, error.hint
+    else:
+        code, hint = "IB872", _of_image(said, image) if image else _hint(said, packages_with) or error.hint
+    return BuildError(f"cannot build {wheel} from source: {error.message}", details=error.details, hint=hint, code=code)
 
 
 def _hint(said: str, packages_with: Lookup) -> str:
@@ -86,9 +85,8 @@ def _hint(said: str, packages_with: Lookup) -> str:
 
 def _of_image(said: str, image: str) -> str:
     """Say what an image lacks, to which nothing can be added."""
-    package = _hint(said, lambda _names: {})
-    if not package:
-        return ""
+    if not _hint(said, lambda _names: {}):
+        return "its last lines say why"
     return f"{image} lacks what it is built with: choose a base that has compilers and headers, or `debian:trixie`"
 
 

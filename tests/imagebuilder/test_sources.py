@@ -407,7 +407,7 @@ def test_what_an_image_lacks_is_no_package_to_add() -> None:
     hint = failed(WHEEL, ended, dict, image="python:3.13-slim").hint
     assert hint.startswith("python:3.13-slim lacks") and "build-packages" not in hint
     other = BuildError("python failed: exit status 1", hint="as it was", code="IB862", details=("something else",))
-    assert failed(WHEEL, other, dict, image="python:3.13-slim").hint == "as it was"
+    assert failed(WHEEL, other, dict, image="python:3.13-slim").hint == "its last lines say why"
 
 
 @pytest.mark.parametrize(
