@@ -10,7 +10,7 @@ import pytest
 
 from imagebuilder.sandbox import rungs
 from tests import sdists
-from tests.imagebuilder import test_collectstatic
+from tests.imagebuilder import test_collectstatic, test_native
 from tests.registry import Registry
 from tests.world import World
 
@@ -48,7 +48,7 @@ class Place:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    files = (sdists.sdist("plain"), sdists.sdist("broken", code=BROKEN), test_collectstatic.DJANGO)
+    files = (*test_native.SHELF, sdists.sdist("broken", code=BROKEN), test_collectstatic.DJANGO)
     with ExitStack() as stack:
         world = stack.enter_context(sdists.running(tmp_path_factory.mktemp("world"), *files))
         found = Place(world, stack.enter_context(Registry().running()))
@@ -90,6 +90,12 @@ def test_static_files_are_collected_in_an_image(place: Place) -> None:
     app = test_collectstatic.project(place.world, "static", root='"staticfiles"')
     there = place.layers(app)
     assert place.layers(app, "--base", place.base)["static files"] == there["static files"]
+
+
+def test_a_package_manager_installs_in_an_image_what_we_do(place: Place) -> None:
+    app = place.world.app({"main.py": "", "requirements.txt": "flask\nplain\n"}, "native")
+    direct = place.layers(app, "--base", place.base)
+    assert place.layers(app, "--base", place.base, "--engine", "native") == direct
 
 
 def test_what_an_image_lacks_cannot_be_added_and_the_hint_says_so(place: Place) -> None:
