@@ -8,11 +8,16 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 
+import hypothesis
 import pytest
 from pytest_docker.plugin import Services
 
 from tests import engine, registries
 from tests.registries import Registries
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 TOOLS = ("skopeo", "umoci", "crun", "podman")
 

@@ -77,7 +77,7 @@ others = st.sets(
 CONTENT = {"Procfile": "web: python main.py", "Pipfile.lock": "{}"}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(locks, others)
 def test_the_order_resolves_as_the_lifecycle_does_whatever_files_there_are(lock: str, files: set[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -96,7 +96,7 @@ plans = st.builds(lambda provides, requires: BuildPlan(tuple(provides), tuple(ma
 from_outside = st.lists(st.tuples(plans, plans, st.sampled_from(["addition", "installer"])), max_size=3)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(from_outside, st.sets(st.sampled_from(["requirements.txt", "main.py", "Procfile"]), min_size=1))
 def test_it_does_so_with_any_buildpacks_from_outside(
     drawn: list[tuple[BuildPlan, BuildPlan, str]], files: set[str]

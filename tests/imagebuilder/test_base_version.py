@@ -61,7 +61,7 @@ def test_relations_are_those_of_dependencies(relation: str, held: list[bool]) ->
 
 
 @pytest.mark.tools
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(*[st.from_regex(r"([0-9]:)?[0-9][0-9a~+.]{0,5}(-[0-9a~+.]{1,4})?", fullmatch=True)] * 2)
 def test_dpkg_orders_versions_the_same(one: str, other: str) -> None:
     dpkg = shutil.which("dpkg") or "dpkg"

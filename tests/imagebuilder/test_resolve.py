@@ -312,14 +312,14 @@ def ordered(drawn: list[list[tuple[BuildPlan | Fail, bool]]]) -> Order:
     )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(drawn_orders)
 def test_any_order_resolves_as_the_lifecycle_does(drawn: list[list[tuple[BuildPlan | Fail, bool]]]) -> None:
     order = ordered(drawn)
     assert chosen(order) == orders.lifecycle(order, NOWHERE) == orders.brute_force(order, NOWHERE)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(drawn_orders)
 def test_any_group_that_is_not_chosen_has_a_reason(drawn: list[list[tuple[BuildPlan | Fail, bool]]]) -> None:
     last = ((Element(buildpack("last", plan())),),)

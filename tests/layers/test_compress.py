@@ -64,7 +64,7 @@ def test_the_bytes_are_those_of_output_format_1(compression: Compression, golden
 
 
 @given(st.lists(st.integers(1, 3 << 20), max_size=6))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_the_size_of_writes_does_not_matter(cuts: list[int]) -> None:
     whole = TAR[: 3 << 20]
     edges = [0, *sorted(cuts), len(whole)]

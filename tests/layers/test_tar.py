@@ -8,7 +8,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from layers import tar
@@ -66,7 +66,6 @@ def test_the_order_of_entries_does_not_matter(shuffled: random.Random) -> None:
 
 
 @given(FILES)
-@settings(deadline=None)
 def test_python_reads_what_was_written(files: dict[str, tuple[bytes, bool]]) -> None:
     content = written(*(file(path, content, executable=executable) for path, (content, executable) in files.items()))
     with opened(content) as archive:

@@ -189,7 +189,7 @@ def test_a_damaged_archive_is_refused(tmp_path: Path, change: Callable[[bytearra
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_one_wrong_byte_never_changes_what_is_read(tmp_path: Path, data: st.DataObject) -> None:
     path = archive(tmp_path)
     position = data.draw(st.integers(0, path.stat().st_size - 1))

@@ -157,7 +157,7 @@ def test_too_many_causes_end_in_the_smallest_sets_that_are_known() -> None:
         assert set(path.split("+")) <= set(named.split(" + "))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.dictionaries(
         st.sampled_from("ab"),
@@ -178,7 +178,7 @@ def test_whatever_the_faults_are_exactly_they_are_blamed(faults: Faults) -> None
     assert blamed(verdict) == expected
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.frozensets(st.sampled_from(USUAL), min_size=1, max_size=4), min_size=1, max_size=4))
 def test_of_any_faults_what_is_blamed_is_enough_and_nothing_of_it_can_be_spared(sets: list[frozenset[str]]) -> None:
     def differs(varied: Collection[str]) -> bool:

@@ -359,7 +359,7 @@ ITEMS = st.lists(
 IMAGES = st.lists(ITEMS, min_size=1, max_size=3)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(left=IMAGES, right=IMAGES, rootfs=st.booleans())
 def test_sides_exchanged_mirror_the_differences(
     tmp_path: Path, left: list[list[Item]], right: list[list[Item]], rootfs: bool
@@ -370,7 +370,7 @@ def test_sides_exchanged_mirror_the_differences(
     assert rootfs or found.same == (one.manifest_digest == other.manifest_digest)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(layers=IMAGES, rootfs=st.booleans())
 def test_an_image_never_differs_from_itself_however_deep_one_looks(
     tmp_path: Path, layers: list[list[Item]], rootfs: bool

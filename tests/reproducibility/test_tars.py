@@ -244,7 +244,7 @@ def test_a_path_that_is_there_very_often_takes_no_longer(tmp_path: Path) -> None
         assert len(listing.earlier["a"]) == 59_999
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.integers(0, 5000), change=st.binary(min_size=1, max_size=40))
 def test_damage_anywhere_is_read_or_refused(tmp_path: Path, place: int, change: bytes) -> None:
     content = bytearray(tar([file("a", "x" * 700, pax={"a.b": "c"}), symlink("l", "t")], tarfile.PAX_FORMAT))
