@@ -10,6 +10,7 @@ benchmarks/history.jsonl; `--quick` writes nothing but FOLDER/peers.json.
 
 import argparse
 import itertools
+import os
 import shutil
 import signal
 import sys
@@ -40,7 +41,7 @@ def main() -> int:
         for done in range(1, rounds + 1):
             for workload, application in applications.items():
                 _measure(workload, application, builders, chosen.folder / "checkout", results)
-            results.rounds = done
+            results.rounds, results.load = done, max(results.load, os.getloadavg()[0])
             if (time.monotonic() - started) * (done + 1) / done > chosen.minutes * 60:
                 break
     (chosen.folder / "peers.json").write_text(results.to_json())

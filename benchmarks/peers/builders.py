@@ -114,11 +114,9 @@ class Ours(Builder):
 
     def forget(self, *, base: bool) -> None:  # noqa: ARG002 of a base image nothing is kept
         shutil.rmtree(self.folder / "cache", ignore_errors=True)
-        shutil.rmtree(self.folder / "dist", ignore_errors=True)
 
     def commands(self, folder: Path, reference: str, *, fresh: bool) -> list[list[str]]:  # noqa: ARG002 the lock says what it needs
-        output = f"oci:{self.folder}/dist/image.oci"
-        places = ("--cache-dir", f"{self.folder}/cache", "--output", output, "--tag", reference)
+        places = ("--cache-dir", f"{self.folder}/cache", "--tag", reference)
         return [self._command("build", str(folder), "--locked", "--push", *places)]
 
 

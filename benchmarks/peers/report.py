@@ -1,9 +1,10 @@
 """The tables and the chart of a run."""
 
+import os
 import re
 from pathlib import Path
 
-from benchmarks.peers import chart
+from benchmarks.peers import chart, goals
 from benchmarks.peers.measure import Cost
 from benchmarks.peers.results import OURS, SCENARIOS, Results
 
@@ -25,10 +26,12 @@ def write(results: Results) -> None:
 
 def tables(results: Results) -> str:
     """Return a table for each workload: seconds first, then what else it cost."""
-    parts = [f"Medians of {results.rounds}, in one run."]
+    busy = f"{os.cpu_count()} cores with a load of up to {results.load:.1f}, the benchmark's own included"
+    parts = [f"Medians of {results.rounds} in one run; {busy}."]
     for workload in results.workloads:
         parts += [f"### {_title(workload, results)}", _table(workload, results)]
-    return "\n\n".join([*parts, "### Two cold builds, one digest?", _digests(results)])
+    digests = ("### Two cold builds, one digest?", _digests(results))
+    return "\n\n".join([*parts, *digests, "### Goals", goals.table(results)])
 
 
 def _title(workload: str, results: Results) -> str:

@@ -19,6 +19,7 @@ class Results:
 
     scale: float
     rounds: int = 0
+    load: float = 0.0  # the most of the system's load averages after each round: on a busy machine seconds mean little
     costs: dict[Cell, list[Cost]] = field(default_factory=lambda: defaultdict(list))
     digests: dict[Cell, list[str]] = field(default_factory=lambda: defaultdict(list))
 
