@@ -106,10 +106,9 @@ class Ours(Builder):
     def prepare(self, application: Application) -> None:
         for variant in ("first", "added", "bumped"):
             application.take(variant)
-            run(
-                [self._command("lock", str(application.folder), "--cache-dir", f"{self.folder}/locking")],
-                self.environment,
-            )
+            # A build, not `lock`: it records the layers, too.
+            places = ("--cache-dir", f"{self.folder}/locking", "--output", f"oci:{self.folder}/locking.oci")
+            run([self._command("build", str(application.folder), *places)], self.environment)
             shutil.move(application.folder / "imagebuilder.lock", application.pins / variant / "imagebuilder.lock")
 
     def forget(self, *, base: bool) -> None:  # noqa: ARG002 of a base image nothing is kept
