@@ -19,6 +19,9 @@ _CHUNK = 256 << 10
 # Ten times what the largest on the package index unpack to.
 _SIZE_MAX = 4 << 30
 _TEXT_MAX = 4 << 20
+# What the package index refuses of zips, which no honest tar is either.
+_RATIO_FROM = 64 << 20
+_RATIO = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +64,13 @@ def read_sdist(path: Path, *, spool: Path) -> Sdist:
 
 
 def _from_tar(path: Path, spool: Path) -> Iterator[Entry]:
+    limit = min(_SIZE_MAX, max(_RATIO_FROM, _RATIO * path.stat().st_size))
     with path.open("rb") as file, spool.open("wb") as plain:
         size = 0
         for chunk in gunzip.plain(iter(lambda: file.read(_CHUNK), b"")):
             size += len(chunk)
-            if size > _SIZE_MAX:
-                raise _damaged(f"it unpacks to more than {_SIZE_MAX} bytes")
+            if size > limit:
+                raise _damaged(f"it unpacks to more than {limit} bytes")
             plain.write(chunk)
     yield from _members(spool)
 

@@ -3,16 +3,19 @@
 import functools
 import re
 
-_PART = re.compile(r"(\D*)(\d*)")
+# Any text has a place in the order: an index may say anything, and Python reads numbers of up to 4,300 digits.
+_PART = re.compile(r"(\D*)(\d{0,4000})")
+_EPOCH = re.compile(r"([0-9]{1,9}):")
 Key = tuple[int, list[tuple[list[int], int]], list[tuple[list[int], int]]]
 
 
 @functools.lru_cache(maxsize=4096)
 def key(version: str) -> Key:
     """Return what versions are compared by."""
-    epoch, _, rest = version.rpartition(":")
+    epoch = _EPOCH.match(version)
+    rest = version[epoch.end() :] if epoch else version
     upstream, _, revision = rest.rpartition("-") if "-" in rest else (rest, "", "")
-    return int(epoch or 0), _parts(upstream), _parts(revision)
+    return int(epoch[1]) if epoch else 0, _parts(upstream), _parts(revision)
 
 
 def satisfies(version: str, relation: str, wanted: str) -> bool:

@@ -68,3 +68,11 @@ def test_dpkg_orders_versions_the_same(one: str, other: str) -> None:
     older = subprocess.run([dpkg, "--compare-versions", one, "lt", other], check=False).returncode == 0
     equal = subprocess.run([dpkg, "--compare-versions", one, "eq", other], check=False).returncode == 0
     assert (version.key(one) < version.key(other), version.key(one) == version.key(other)) == (older, equal)
+
+
+@pytest.mark.parametrize(
+    "text", ["\x161:2", "x:1", "1" * 5000, "1:" + "9" * 5000 + "-a", "", ":", "-", "99999999999:1"]
+)
+def test_any_text_has_a_place_in_the_order(text: str) -> None:
+    assert version.satisfies(text, "=", text)
+    assert version.satisfies(text, ">=", "1") != version.satisfies(text, "<<", "1")
