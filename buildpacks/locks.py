@@ -160,7 +160,8 @@ def holds(marker: object, context: PinContext, *, file: str, extras: Iterable[st
 
     Locks ask for one extra at a time (`extra == "pg"`), which is not what several are: they are asked of all.
     """
-    from packaging.markers import InvalidMarker, Marker  # only what is not pinned is read from locks
+    # Only what is not pinned is read from locks.
+    from packaging.markers import InvalidMarker, Marker, UndefinedComparison
 
     if not marker:
         return True
@@ -170,7 +171,7 @@ def holds(marker: object, context: PinContext, *, file: str, extras: Iterable[st
     wanted = {"extras": frozenset(extras), "dependency_groups": frozenset[str]()}
     try:
         return Marker(text).evaluate({**values, **wanted}, context="lock_file")
-    except InvalidMarker as error:
+    except (InvalidMarker, UndefinedComparison) as error:
         raise malformed(file, f"{marker!r} is no marker") from error
 
 

@@ -48,6 +48,7 @@ def select(
     Raises BuildError IB407 if no wheel fits or IB411 for a document that cannot be used, IntegrityError IB409 if the
     user allows none of the files.
     """
+    from packaging.markers import UndefinedComparison
     from packaging.pylock import Pylock, PylockSelectError, PylockValidationError  # only what is not locked is selected
 
     try:
@@ -68,7 +69,7 @@ def select(
         raise BuildError(
             f"cannot use the pins: {error}", hint="report this with the requirements that led to it", code="IB411"
         ) from error
-    except PylockSelectError as error:
+    except (PylockSelectError, UndefinedComparison) as error:
         raise _no_wheel(str(error)) from error
     for wheel in wheels:
         _check_allowed(wheel, hashes)

@@ -332,7 +332,14 @@ TARGETS = (
         ),
         _text(REQUIREMENTS),
     ),
-    Target("pylock", _in_app(_pins(pylock.pin), "pylock.toml"), _text(test_pylock.LOCK + test_pylock.PACKAGES)),
+    Target(
+        "pylock",
+        _in_app(_pins(pylock.pin), "pylock.toml"),
+        _text(
+            test_pylock.LOCK + test_pylock.PACKAGES,
+            test_pylock.LOCK + test_pylock.package("x", "sys_platform === 'win32'"),
+        ),
+    ),
     Target(
         "poetry-lock",
         _in_app(_pins(poetry_install.pin), "poetry.lock", pyproject_toml=test_poetry_install.PROJECT),
@@ -341,7 +348,10 @@ TARGETS = (
     Target(
         "pdm-lock",
         _in_app(_pins(pdm_install.pin), "pdm.lock", pyproject_toml=test_pdm_install.PROJECT),
-        _text(test_pdm_install.lock(*test_pdm_install.PACKAGES)),
+        _text(
+            test_pdm_install.lock(*test_pdm_install.PACKAGES),
+            test_pdm_install.lock(test_pdm_install.package("x", "marker = \"sys_platform === 'a'\"")),
+        ),
     ),
     Target(
         "pipfile-lock",
