@@ -181,10 +181,9 @@ REFUSED = {
     "a main.py that is a pipe": Refused(pipe("main.py"), 2, "IB604", "'main.py'"),
     "a requirements.txt that is a pipe": Refused(pipe("requirements.txt"), 2, "IB604", "'requirements.txt'"),
     "a pyproject.toml that is a pipe": Refused(pipe("pyproject.toml"), 2, "IB105", "it is a pipe"),
-    "a uv.toml that is a pipe": Refused(pipe("uv.toml"), 2, "IB709", "it is a pipe"),
+    "a uv.toml that is a pipe": Refused(pipe("uv.toml"), 2, "IB604", "'uv.toml'"),
     "a lock that is a pipe": Refused(pipe("imagebuilder.lock"), 2, "IB431", "it is a pipe"),
     "a lock of 5 GB": Refused(sparse("imagebuilder.lock"), 2, "IB431", "16 MiB"),
-    "a uv.toml of 5 GB": Refused(sparse("uv.toml"), 2, "IB709", "16 MiB"),
     "requirements of 5 GB": Refused(sparse("requirements.txt"), 2, "IB103", "16777216 bytes"),
     "a lock that is a link out": Refused(
         both(lambda app: (app / "imagebuilder.lock").unlink(), links(**{"imagebuilder.lock": "../victim"})),
