@@ -12,8 +12,9 @@ from buildpacks.api import LayerSpec
 from imagebuilder.progress import Progress
 from imagebuilder.request import BuildRequest
 from imagebuilder.text import printable
-from layers import tree
+from layers import canonical, digest, tree
 from layers.canonical import Json
+from layers.digest import Digest
 from layers.entry import Entry, SourceFile
 
 # How coarse the times of files are, at most: those of kernels that count a hundred ticks a second, and those of file
@@ -44,13 +45,17 @@ def is_settled(changed_ns: int, seen_ns: int) -> bool:
 
 
 def _key(entries: Sequence[Entry], request: BuildRequest, listed_ns: int) -> dict[str, Json]:
-    """Name all that the layer's bytes depend on; empty if a file is so young that its time says nothing."""
-    files: list[Json] = []
+    """Name all that the layer's bytes depend on; empty if a file is so young that its time says nothing.
+
+    Of the files that is a hash, made one by one: there may be a hundred thousand.
+    """
+    hasher = digest.sha256()
     for each in entries:
         said: tuple[int, ...] = ()
         if isinstance(each.content, SourceFile):
             said = each.content.stamp
             if not is_settled(each.content.stamp[-1], listed_ns):
                 return {}
-        files.append((each.path, each.mode, each.target, said))
+        hasher.update(canonical.encode((each.path, each.mode, each.target, said)))
+    files = Digest.from_hasher(hasher).value
     return {"layer": "application", "folder": os.path.realpath(request.source), "files": files}
