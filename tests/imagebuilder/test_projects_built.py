@@ -127,9 +127,11 @@ def test_folders_of_requirement_files_are_built_and_what_they_require_is_resolve
     listed = place.run("inspect", "oci:required.oci", "--files").stdout
     assert "till-3.0.dist-info" in listed and "flask-3.1.2.dist-info" in listed and "click-8.2.0.dist-info" in listed
     assert (app / "requirements.txt").read_text() == requirements
-    assert built(place, "required", "--locked", "--offline") == {
-        name: {**layer, "cached": name != "application"} for name, layer in layers.items()
+    again = built(place, "required", "--locked", "--offline")
+    assert {name: layer["digest"] for name, layer in again.items()} == {
+        name: layer["digest"] for name, layer in layers.items()
     }
+    assert all(layer["cached"] for name, layer in again.items() if name != "application")  # its files may be too young
 
 
 def test_requirements_that_the_backend_fills_in_are_resolved(place: World) -> None:
