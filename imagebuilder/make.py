@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import imagebuilder
 from buildpacks.api import Files, LayerSpec, Source
@@ -14,9 +13,8 @@ from imagebuilder.reference import Reference
 from imagebuilder.together import GivenUp
 from layers import compress
 from layers.canonical import Json
+from layers.compress import Compression
 from layers.layer import Layer, write_layer
-
-Compression = Literal["gzip", "zstd", "none"]
 
 
 @dataclass(frozen=True, slots=True)

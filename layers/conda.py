@@ -9,9 +9,11 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from layers import bunzip, digest, entry, scripts, tarball, unzstd
+from layers.bounded import at_most
 from layers.canonical import Json
 from layers.content import Reader
 from layers.entry import Content, Kind
@@ -81,13 +83,8 @@ def read_conda(path: Path) -> CondaPackage:
 
 def unpack(path: Path, plain: Path) -> None:
     """Write the tar with the files of a package, as plain bytes. Raises as `read_conda` does."""
-    size = 0
     with plain.open("wb") as file:
-        for chunk in _archive(path, "pkg-"):
-            size += len(chunk)
-            if size > _SIZE_MAX:
-                raise damaged(path, f"it unpacks to more than {_SIZE_MAX} bytes")
-            file.write(chunk)
+        file.writelines(at_most(_SIZE_MAX, _archive(path, "pkg-"), partial(damaged, path)))
 
 
 def damaged(path: Path, why: str) -> IntegrityError:

@@ -1,11 +1,12 @@
 """A Debian package as entries (deb(5)): an ar archive that holds a version, a control archive and a data archive."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from layers import gunzip, tarball, unzstd, xz
+from layers.bounded import at_most
 from layers.entry import Entry, Kind, Stored
 from layers.errors import IntegrityError
 
@@ -31,9 +32,9 @@ def read_deb(path: Path, *, spool: Path) -> Deb:
     with path.open("rb") as file:
         if file.read(8) != b"!<arch>\n" or b"".join(_member(file, "debian-binary").chunks()) != b"2.0\n":
             raise _damaged("it is not of version 2.0")
-        control = b"".join(_at_most(_CONTROL_MAX, _member(file, "control.tar").plain()))
+        control = b"".join(at_most(_CONTROL_MAX, _member(file, "control.tar").plain(), _damaged))
         with spool.open("wb") as data:
-            for chunk in _at_most(_DATA_MAX, _member(file, "data.tar").plain()):
+            for chunk in at_most(_DATA_MAX, _member(file, "data.tar").plain(), _damaged):
                 data.write(chunk)
         if file.read(1):
             raise _damaged("something follows its data")
@@ -104,15 +105,6 @@ def _files(control: bytes) -> dict[str, bytes]:
         for member in tarball.members(archive)
         if member.kind is Kind.FILE
     }
-
-
-def _at_most(limit: int, chunks: Iterable[bytes]) -> Iterator[bytes]:
-    size = 0
-    for chunk in chunks:
-        size += len(chunk)
-        if size > limit:
-            raise _damaged(f"it unpacks to more than {limit} bytes")
-        yield chunk
 
 
 def _damaged(what: str) -> IntegrityError:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from layers import entry, gunzip, tarball, tree
+from layers.bounded import at_most
 from layers.content import Reader
 from layers.entry import Entry, Kind, Stored
 from layers.errors import IntegrityError
@@ -66,12 +67,7 @@ def read_sdist(path: Path, *, spool: Path) -> Sdist:
 def _from_tar(path: Path, spool: Path) -> Iterator[Entry]:
     limit = min(_SIZE_MAX, max(_RATIO_FROM, _RATIO * path.stat().st_size))
     with path.open("rb") as file, spool.open("wb") as plain:
-        size = 0
-        for chunk in gunzip.plain(iter(lambda: file.read(_CHUNK), b"")):
-            size += len(chunk)
-            if size > limit:
-                raise _damaged(f"it unpacks to more than {limit} bytes")
-            plain.write(chunk)
+        plain.writelines(at_most(limit, gunzip.plain(iter(lambda: file.read(_CHUNK), b"")), _damaged))
     yield from _members(spool)
 
 

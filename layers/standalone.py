@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from layers import entry, gunzip, tarball
+from layers.bounded import at_most
 from layers.entry import Entry, Kind, Stored
 from layers.errors import IntegrityError
 
@@ -26,12 +27,7 @@ def read_standalone(path: Path, *, spool: Path) -> Mapping[str, Entry]:
     that is damaged.
     """
     with path.open("rb") as file, spool.open("wb") as plain:
-        size = 0
-        for chunk in gunzip.plain(iter(lambda: file.read(_CHUNK), b"")):
-            size += len(chunk)
-            if size > _SIZE_MAX:
-                raise damaged(f"it unpacks to more than {_SIZE_MAX} bytes")
-            plain.write(chunk)
+        plain.writelines(at_most(_SIZE_MAX, gunzip.plain(iter(lambda: file.read(_CHUNK), b"")), damaged))
     found: dict[str, Entry] = {}
     with spool.open("rb") as tar:
         for each in _entries(tarball.members(tar), spool):
