@@ -19,37 +19,37 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from benchmarks.peers import history, report
-from benchmarks.peers.builders import Buildah, Builder, Docker, Ours
+from benchmarks.peers import history, report, results
+from benchmarks.peers.builders import Buildah, Builder, Docker, Floor, Ours
 from benchmarks.peers.measure import Cost
-from benchmarks.peers.results import Results
+from benchmarks.peers.results import Run
 from benchmarks.peers.workloads import FILES, PACKAGES, WORKLOADS, Application, refreshed, write
 from benchmarks.peers.world import Index, Registry, free_port, seeded
 
-BUILDERS = ("imagebuilder", "docker-uv", "docker-pip", "buildah-uv")
+BUILDERS = ("imagebuilder", "floor", "docker-uv", "docker-pip", "buildah-uv")
 
 
 def main() -> int:
     chosen = _arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that engines and registries are stopped
     rounds = 1 if chosen.quick else chosen.rounds
-    results = Results(chosen.scale)
+    runs = {name: Run.begun(name, chosen.scale if name == FILES else 1.0) for name in chosen.workloads}
     with _world(chosen.folder, chosen.workloads, chosen.builders, chosen.scale) as (builders, applications):
         for application, builder in itertools.product(applications.values(), builders):
             builder.prepare(application)
         started = time.monotonic()
         for done in range(1, rounds + 1):
             for workload, application in applications.items():
-                _measure(workload, application, builders, chosen.folder / "checkout", results)
-            results.rounds, results.load = done, max(results.load, os.getloadavg()[0])
+                _measure(application, builders, chosen.folder / "checkout", runs[workload])
+            builders.append(builders.pop(0))  # so that none is always the first
+            results.write(runs, chosen.folder / "peers.json")
             if (time.monotonic() - started) * (done + 1) / done > chosen.minutes * 60:
                 break
-    (chosen.folder / "peers.json").write_text(results.to_json())
-    print(report.tables(results))
-    slower = history.slower(results) if chosen.compare else []
+    print(report.tables(runs))
+    slower = history.slower(runs) if chosen.compare else []
     if not chosen.quick:
-        report.write(results)
-        history.append(results)
+        report.write(runs)
+        history.append(runs)
     for line in slower:
         print(f"slower than before: {line}", file=sys.stderr)
     return 1 if slower else 0
@@ -106,28 +106,29 @@ def _world(
 
 
 def _builder(name: str, folder: Path, registry: Registry, index: Index) -> Builder:
-    if name == "imagebuilder":
-        return Ours(folder, registry, index)
-    return Buildah(folder, registry, index) if name == "buildah-uv" else Docker(folder, registry, index, name[7:])
+    if name.startswith("docker-"):
+        return Docker(folder, registry, index, name.removeprefix("docker-"))
+    kinds = {"imagebuilder": Ours, "floor": Floor, "buildah-uv": Buildah}
+    return kinds[name](folder, registry, index)
 
 
-def _measure(
-    workload: str, application: Application, builders: list[Builder], checkout: Path, results: Results
-) -> None:
+def _measure(application: Application, builders: list[Builder], checkout: Path, run: Run) -> None:
     """Let every builder go through all scenarios; each scenario begins with what the one before it left."""
     here = refreshed(application, checkout)
     here.take("first")
 
     def each(scenario: str, *, fresh: bool = False) -> None:
         for builder in builders:
+            if fresh and not builder.starts_fresh:
+                continue
             if scenario == "cold":
                 builder.registry.begin()
                 builder.forget(base=True)
             elif fresh:
                 builder.forget(base=False)
-            cost = builder.build(here, workload, fresh=fresh)
-            results.add(workload, scenario, builder.name, cost, builder.registry.digest(workload, "1"))
-            _say(workload, scenario, builder.name, cost)
+            cost = builder.build(here, run.workload, fresh=fresh)
+            run.add(scenario, builder.name, cost, builder.registry.digest(run.workload, "1"))
+            _say(run.workload, scenario, builder.name, cost)
 
     each("cold")
     each("no-op")
@@ -139,12 +140,14 @@ def _measure(
     each("one bumped")
     here.change("second")
     each("fresh runner", fresh=True)
+    run.rounds, run.load = run.rounds + 1, max(run.load, os.getloadavg()[0])
 
 
 def _say(workload: str, scenario: str, builder: str, cost: Cost) -> None:
     figures = f"{cost.seconds:8.3f} s {cost.cpu_s:8.3f} s CPU {cost.memory / 1e6:5.0f} MB"
     sizes = f"{cost.sent / 1e6:8.3f} MB sent {cost.fetched / 1e6:8.3f} MB fetched"
-    print(f"{workload:<7}{scenario:<13}{builder:<13}{figures} {sizes}", file=sys.stderr, flush=True)
+    requests = f"{cost.asked_registry:4} + {cost.asked_index} requests"
+    print(f"{workload:<7}{scenario:<13}{builder:<13}{figures} {sizes} {requests}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The builders, each as somebody who knows it uses it."""
 
+import json
 import os
 import shutil
 import signal
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.peers.measure import Cost, run
 from benchmarks.peers.workloads import Application
-from benchmarks.peers.world import Index, Registry
+from benchmarks.peers.world import Index, Registry, sha256
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -47,6 +48,7 @@ class Builder(ABC):
     """A builder with a registry of its own, so that none finds what another one has pushed."""
 
     name: str
+    starts_fresh = True  # whether it knows how to begin with what is in the registry
 
     def __init__(self, folder: Path, registry: Registry, index: Index) -> None:
         self.folder, self.registry, self.index = folder, registry, index
@@ -74,11 +76,12 @@ class Builder(ABC):
 
     def build(self, application: Application, name: str, *, fresh: bool = False) -> Cost:
         """Build and push, and return what it cost."""
-        before, fetched = self.registry.stored(), self.index.sent
+        before = (self.registry.stored(), self.index.sent, self.registry.requests(), self.index.requests)
         commands = self.commands(application.folder, f"{self.registry.address}/{name}:1", fresh=fresh)
         cost = run(commands, self.environment, self.daemons())
-        sent = self.registry.stored() - before
-        return Cost(cost.seconds, cost.cpu_s, cost.memory, sent, self.index.sent - fetched)
+        after = (self.registry.stored(), self.index.sent, self.registry.requests(), self.index.requests)
+        counts = (new - old for new, old in zip(after, before, strict=True))
+        return Cost(cost.seconds, cost.cpu_s, cost.memory, *counts)
 
 
 class Ours(Builder):
@@ -117,6 +120,23 @@ class Ours(Builder):
     def commands(self, folder: Path, reference: str, *, fresh: bool) -> list[list[str]]:  # noqa: ARG002 the lock says what it needs
         places = ("--cache-dir", f"{self.folder}/cache", "--tag", reference)
         return [self._command("build", str(folder), "--locked", "--push", *places)]
+
+
+class Floor(Builder):
+    """What the same bytes cost at least: a program that checks nothing."""
+
+    name = "floor"
+    starts_fresh = False
+
+    def forget(self, *, base: bool) -> None:  # noqa: ARG002 as ours
+        shutil.rmtree(self.folder / "cache", ignore_errors=True)
+        (self.folder / "cache").mkdir()
+        names = {sha256(wheel): name for name, wheel in self.index.wheels.items()}
+        (self.folder / "cache" / "state.json").write_text(json.dumps({"names": names, "layers": {}}))
+
+    def commands(self, folder: Path, reference: str, *, fresh: bool) -> list[list[str]]:  # noqa: ARG002 starts_fresh
+        program = str(Path(__file__).with_name("floor.py"))
+        return [[sys.executable, program, str(folder), reference, self.index.address, str(self.folder / "cache")]]
 
 
 class Docker(Builder):

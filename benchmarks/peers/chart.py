@@ -1,27 +1,37 @@
-"""Charts as SVG, without anything else; they take the colours of the reader's theme."""
+"""Charts as SVG, without anything else; they take the colours of the reader's theme.
+
+Seconds lie on a logarithmic scale, on which the length of a bar would say nothing: each builder is a mark on a line.
+"""
 
 import math
-from collections.abc import Sequence
-from xml.sax.saxutils import escape
+from collections.abc import Iterable, Sequence
+from html import escape
 
-from benchmarks.peers.results import OURS, SCENARIOS, Results
+from benchmarks.peers.results import FLOOR, OURS, SCENARIOS, Run, Runs
 
 STYLE = """<style>
-text { font: 12px system-ui, sans-serif; fill: #1f2328 }
-.title { font-weight: 600 } .quiet { fill: #59636e } .grid { stroke: #d1d9e0 }
-.c0 { fill: #0969da } .c1 { fill: #bf8700 } .c2 { fill: #8250df } .c3 { fill: #57606a }
-.l0 { stroke: #0969da; fill: none }
+text { font: 12px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; fill: #1f2328 }
+.title { font-weight: 600; font-size: 14px } .strong { font-weight: 600 } .quiet { fill: #59636e }
+.grid { stroke: #d1d9e0; stroke-width: 1 } .row { stroke: #d1d9e0; stroke-width: 3; stroke-linecap: round }
+.c0 { fill: #0969da } .c1 { fill: #bc4c00 } .c2 { fill: #8250df } .c3 { fill: #57606a }
+.l0, .l1, .l2 { fill: none; stroke-width: 2; stroke-linejoin: round }
+.l0 { stroke: #0969da } .l1 { stroke: #bc4c00 } .l2 { stroke: #8250df } .floor { stroke: #1f2328; stroke-width: 2 }
 @media (prefers-color-scheme: dark) {
-text { fill: #f0f6fc } .quiet { fill: #9198a1 } .grid { stroke: #3d444d }
-.c0 { fill: #4493f8 } .c1 { fill: #d29922 } .c2 { fill: #ab7df8 } .c3 { fill: #9198a1 } .l0 { stroke: #4493f8 }
+text { fill: #f0f6fc } .quiet { fill: #9198a1 } .grid, .row { stroke: #3d444d } .floor { stroke: #f0f6fc }
+.c0 { fill: #4493f8 } .c1 { fill: #f0883e } .c2 { fill: #ab7df8 } .c3 { fill: #9198a1 }
+.l0 { stroke: #4493f8 } .l1 { stroke: #f0883e } .l2 { stroke: #ab7df8 }
 }
 </style>"""
-BAR, GAP, LEFT, SCALE_WIDTH, COLUMN = 11, 12, 100, 230, 390
-LEAST, MOST = 0.01, 100.0
+# The plot of a workload, within its panel.
+PANEL, LEFT, RIGHT, OURS_AT, LEAD_AT, ROW, HEAD, FOOT = 420, 104, 310, 360, 406, 22, 40, 30
+LEAST, MOST = 0.02, 300.0
+TICKS = (0.1, 1.0, 10.0, 100.0)
+LEGEND_ROW = 20
 
 
-def svg(width: int, height: int, title: str, parts: Sequence[str]) -> str:
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">'
+def svg(width: int, height: int, title: str, parts: Iterable[str]) -> str:
+    """Return a document; text is as large as it says where the chart is shown as wide as it is."""
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" role="img">'
     return "\n".join([head, f"<title>{escape(title)}</title>", STYLE, *parts, "</svg>\n"])
 
 
@@ -30,55 +40,91 @@ def text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") 
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{named}>{escape(words)}</text>'
 
 
-def bars(results: Results) -> str:
-    """Return seconds of every build on a logarithmic scale: workloads side by side, two in a row."""
-    builders = [OURS, *(builder for builder in results.builders if builder != OURS)]
-    parts, x = [], 10.0
-    for number, builder in enumerate(builders):
-        parts += [
-            f'<rect class="c{number % 4}" x="{x:.1f}" y="8" width="11" height="11" rx="2"/>',
-            text(x + 16, 18, builder),
-        ]
-        x += 28 + 7.0 * len(builder)
-    parts.append(text(x, 18, "seconds of build and push, logarithmic", "quiet"))
-    group = len(builders) * BAR + GAP
-    high = len(SCENARIOS) * group + 62
-    for number, workload in enumerate(results.workloads):
-        left, top = (number % 2) * COLUMN, 34 + number // 2 * high
-        parts.append(f'<g transform="translate({left} {top})">')
-        parts += [text(10, 14, workload, "title"), *_grid(high - 40)]
-        for row, scenario in enumerate(SCENARIOS):
-            parts += _group(results, workload, scenario, builders, 24 + row * group)
-        parts.append("</g>")
-    height = 34 + math.ceil(len(results.workloads) / 2) * high
-    return svg(2 * COLUMN, height, "Seconds of build and push, by workload, scenario and builder", parts)
+def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
+    return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
+
+
+def mark(number: int, x: float, y: float) -> str:
+    """Return the mark of a builder, which differs from the others in shape as well as in colour; ours is the first."""
+    shapes = (
+        f'<circle class="c0" cx="{x:.1f}" cy="{y:.1f}" r="6"/>',
+        f'<rect class="c1" x="{x - 4.5:.1f}" y="{y - 4.5:.1f}" width="9" height="9"/>',
+        f'<path class="c2" d="M{x:.1f} {y - 5.5:.1f}l5.5 10h-11z"/>',
+        f'<path class="c3" d="M{x:.1f} {y - 6:.1f}l6 6l-6 6l-6 -6z"/>',
+    )
+    return shapes[number % 4]
+
+
+def dots(runs: Runs, columns: int) -> str:
+    """Return the seconds of every build: a panel for each workload, so many in a row."""
+    peers = dict.fromkeys(peer for run in runs.values() for peer in run.peers)
+    marks = {builder: number for number, builder in enumerate((OURS, *peers))}
+    width, high = columns * PANEL, HEAD + len(SCENARIOS) * ROW + FOOT
+    floor = any(FLOOR in run.builders for run in runs.values())
+    legend, top = _legend(marks, width, floor=floor)
+    parts = list(legend)
+    for number, run in enumerate(runs.values()):
+        parts.append(f'<g transform="translate({number % columns * PANEL} {top + number // columns * high})">')
+        parts += [*_panel(run, marks), "</g>"]
+    height = top + math.ceil(len(runs) / columns) * high
+    return svg(width, height, "Seconds of build and push, by workload, scenario and builder", parts)
+
+
+def _legend(marks: dict[str, int], width: int, *, floor: bool) -> tuple[Sequence[str], int]:
+    """Return the names of the marks, in as many rows as they need, and where these end."""
+    parts = [
+        text(10, 16, "Seconds of build and push", "title"),
+        text(10, 34, "lead: how many times as long the fastest of the others takes", "quiet"),
+    ]
+    x, y = 10.0, 58.0
+    names = [*marks, *([FLOOR] if floor else [])]
+    for name in names:
+        words = "floor: the same bytes, nothing checked" if name == FLOOR else name
+        needed = 34 + 6.5 * len(words)
+        if x + needed > width:
+            x, y = 10.0, y + LEGEND_ROW
+        parts.append(line(x + 6, y - 11, x + 6, y + 2, "floor") if name == FLOOR else mark(marks[name], x + 6, y - 4))
+        parts.append(text(x + 17, y, words))
+        x += needed
+    return parts, int(y) + 14
+
+
+def _panel(run: Run, marks: dict[str, int]) -> list[str]:
+    bottom = HEAD + len(SCENARIOS) * ROW
+    parts = [text(10, 18, run.workload, "title")]
+    parts += [text(OURS_AT, 30, "ours", "quiet", "end"), text(LEAD_AT, 30, "lead", "quiet", "end")] if run.peers else []
+    for seconds in TICKS:
+        parts.append(line(_x(seconds), HEAD - 4, _x(seconds), bottom, "grid"))
+        parts.append(text(_x(seconds), bottom + 14, f"{seconds:g} s", "quiet", "middle"))
+    for number, scenario in enumerate(SCENARIOS):
+        parts += _row(run, scenario, marks, HEAD + (number + 0.5) * ROW)
+    return parts
+
+
+def _row(run: Run, scenario: str, marks: dict[str, int], y: float) -> list[str]:
+    """Return the marks of a scenario; at its end our seconds and our lead."""
+    seconds = {builder: run.median(scenario, builder).seconds for name, builder in run.costs if name == scenario}
+    parts = [text(LEFT - 12, y + 4, scenario, anchor="end")]
+    if not seconds:
+        return parts
+    ends = [_x(each) for each in seconds.values()]
+    parts.append(line(min(ends), y, max(ends), y, "row"))
+    if FLOOR in seconds:
+        parts.append(line(_x(seconds[FLOOR]), y - 8, _x(seconds[FLOOR]), y + 8, "floor"))
+    drawn = sorted((builder for builder in seconds if builder in marks), key=lambda builder: -marks[builder])
+    parts += [mark(marks[builder], _x(seconds[builder]), y) for builder in drawn]
+    if OURS in seconds:
+        parts.append(text(OURS_AT, y + 4, f"{seconds[OURS]:.{2 if seconds[OURS] < 1 else 1}f} s", "strong", "end"))
+        if run.peers:
+            lead = run.lead(scenario)
+            parts.append(text(LEAD_AT, y + 4, _times(lead), "strong" if lead >= 1 else "quiet", "end"))
+    return parts
 
 
 def _x(seconds: float) -> float:
     share = math.log(min(max(seconds, LEAST), MOST) / LEAST) / math.log(MOST / LEAST)
-    return LEFT + share * SCALE_WIDTH
+    return LEFT + share * (RIGHT - LEFT)
 
 
-def _grid(bottom: float) -> list[str]:
-    parts = []
-    for seconds in (0.01, 0.1, 1.0, 10.0, 100.0):
-        x = _x(seconds)
-        parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="22" y2="{bottom}"/>')
-        parts.append(text(x, bottom + 14, f"{seconds:g}", "quiet", "middle"))
-    return parts
-
-
-def _group(results: Results, workload: str, scenario: str, builders: Sequence[str], top: float) -> list[str]:
-    parts = [text(LEFT - 8, top + len(builders) * BAR / 2 + 4, scenario, anchor="end")]
-    for number, builder in enumerate(builders):
-        if not results.costs.get((workload, scenario, builder)):
-            continue
-        seconds = results.median(workload, scenario, builder).seconds
-        y, end = top + number * BAR, _x(seconds)
-        parts.append(
-            f'<rect class="c{number % 4}" x="{LEFT}" y="{y:.1f}" width="{end - LEFT:.1f}" height="{BAR - 2}"/>'
-        )
-        parts.append(
-            f'<text x="{end + 4:.1f}" y="{y + 9:.1f}" style="font-size:9px" class="quiet">{seconds:.2g}</text>'
-        )
-    return parts
+def _times(ratio: float) -> str:
+    return f"{ratio:.{0 if ratio >= 10 else 1}f}\N{MULTIPLICATION SIGN}"

@@ -4,51 +4,51 @@ Machines differ, so what is compared is not seconds but how many times our secon
 run.
 """
 
-import datetime as dt
 import json
-import subprocess
 from pathlib import Path
 
-from benchmarks.peers.results import OURS, Results
+from benchmarks.peers.results import FLOOR, OURS, SCENARIOS, Run, Runs
 
 HISTORY = Path(__file__).parent.parent / "history.jsonl"
 TOLERANCE = 1.25
 
 
-def ratios(results: Results) -> dict[str, float]:
-    """Return for each workload and scenario how many times our seconds the fastest peer took."""
-    peers = [builder for builder in results.builders if builder != OURS]
-    cells = dict.fromkeys((workload, scenario) for workload, scenario, _ in results.costs)
+def entry(run: Run) -> dict[str, object]:
+    """Return the line of a run, by scenario: our seconds, those of the floor and of the fastest peer as times ours."""
+    cells = {scenario: run.median(scenario, OURS).seconds for scenario in SCENARIOS if (scenario, OURS) in run.costs}
+    floor = {scenario: round(run.ratio(scenario, FLOOR), 3) for scenario in cells if (scenario, FLOOR) in run.costs}
     return {
-        f"{workload}, {scenario}": round(min(results.ratio(workload, scenario, peer) for peer in peers), 3)
-        for workload, scenario in cells
-        if peers and OURS in results.builders
+        "time": run.time,
+        "commit": run.commit,
+        "workload": run.workload,
+        "scale": run.scale,
+        "peers": run.peers,
+        "rounds": run.rounds,
+        "load": round(run.load, 1),
+        "seconds": cells,
+        "floor": floor,
+        "fastest peer": {scenario: round(run.lead(scenario), 3) for scenario in cells if run.peers},
     }
 
 
-def append(results: Results) -> None:
-    """Add a run to the history."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
-    now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%MZ")
-    seconds = {", ".join(cell): round(results.median(*cell).seconds, 4) for cell in results.costs if cell[2] == OURS}
-    line = {
-        "time": now,
-        "commit": commit.strip(),
-        "rounds": results.rounds,
-        "ratios": ratios(results),
-        "seconds": seconds,
-    }
-    with HISTORY.open("a") as file:
-        file.write(json.dumps(line) + "\n")
+def append(runs: Runs, history: Path = HISTORY) -> None:
+    """Add runs to the history."""
+    with history.open("a") as file:
+        file.writelines(json.dumps(entry(run)) + "\n" for run in runs.values())
 
 
-def slower(results: Results) -> list[str]:
-    """Return the cells that lost more than the tolerance since the last run of the history."""
-    if not HISTORY.exists() or not (lines := HISTORY.read_text().splitlines()):
-        return []
-    before = json.loads(lines[-1])["ratios"]
+def slower(runs: Runs, history: Path = HISTORY) -> list[str]:
+    """Return what lost more than the tolerance since the last run of the same work beside the same peers."""
+    lines = history.read_text().splitlines() if history.exists() else []
+    before = {_work(line): line["fastest peer"] for line in map(json.loads, lines)}
     return [
-        f"{cell}: the fastest peer takes {now:.2f} times our seconds, it was {before[cell]:.2f}"
-        for cell, now in ratios(results).items()
-        if cell in before and now * TOLERANCE < before[cell]
+        f"{run.workload}, {scenario}: the fastest peer takes {now:.2f} times our seconds, it was {then:.2f}"
+        for run in runs.values()
+        for line in [entry(run)]
+        for scenario, then in before.get(_work(line), {}).items()
+        if (now := line["fastest peer"].get(scenario, then)) * TOLERANCE < then
     ]
+
+
+def _work(line: dict[str, object]) -> tuple[object, ...]:
+    return line["workload"], line["scale"], *line["peers"]

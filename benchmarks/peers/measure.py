@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -15,27 +15,28 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds, seconds of the processor, peak memory, bytes that came to the registry and from the index."""
+    """Seconds, seconds of the processor, peak memory; bytes that came to the registry and from the index; requests."""
 
     seconds: float
     cpu_s: float
     memory: int
     sent: int = 0
     fetched: int = 0
-
-    def to_json(self) -> dict[str, float]:
-        return {name: round(value, 4) for name, value in asdict(self).items()}
+    asked_registry: int | None = None  # not counted
+    asked_index: int | None = None
 
 
 def median(costs: Iterable[Cost]) -> Cost:
     """Return the medians, each figure by itself; of memory the most."""
     costs = tuple(costs)
+    requests = ([cost.asked_registry for cost in costs], [cost.asked_index for cost in costs])
     return Cost(
         statistics.median(cost.seconds for cost in costs),
         statistics.median(cost.cpu_s for cost in costs),
         max(cost.memory for cost in costs),
         int(statistics.median(cost.sent for cost in costs)),
         int(statistics.median(cost.fetched for cost in costs)),
+        *(None if None in counts else int(statistics.median(counts)) for counts in requests),
     )
 
 
@@ -52,7 +53,7 @@ def run(commands: Sequence[Sequence[str]], environment: Mapping[str, str], daemo
         peak = max(peak, used.ru_maxrss << 10)
     seconds = time.perf_counter() - started
     cpu += (sum(map(_ticks, _processes(daemons))) - before) / TICKS
-    return Cost(seconds, cpu, peak + sum(map(_peak, _processes(daemons))))
+    return Cost(round(seconds, 4), round(cpu, 4), peak + sum(map(_peak, _processes(daemons))))
 
 
 def _run(command: Sequence[str], environment: Mapping[str, str]) -> "os.struct_rusage":

@@ -17,6 +17,7 @@ PACKAGES = {
     "large": ("pandas", "scikit-learn", "matplotlib", "jupyter"),
 }
 FILES = "files"
+FILES_COUNT, FILES_BYTES = 20_000, 2_000_000_000
 WORKLOADS = (*PACKAGES, FILES)
 OLD, NEW, ADDED = "packaging==24.1", "packaging==24.2", "humanize"
 SERIES = "3.11"
@@ -82,7 +83,9 @@ def write(place: Path, workload: str, scale: float) -> Application:
         (application.pins / variant).mkdir(parents=True)
         (application.pins / variant / "requirements.txt").write_text(requirements(chosen))
     modules = (
-        {"count": int(20_000 * scale), "size": 100_000} if workload == FILES else {"count": MODULES, "size": 2_500}
+        {"count": int(FILES_COUNT * scale), "size": FILES_BYTES // FILES_COUNT}
+        if workload == FILES
+        else {"count": MODULES, "size": 2_500}
     )
     write_modules(application.folder, **modules)
     return application

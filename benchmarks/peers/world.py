@@ -49,7 +49,8 @@ class Registry:
             shutil.copytree(self.seed, self.folder / "storage", copy_function=os.link)
         config = self.folder / "config.yml"
         config.write_text(
-            f"version: 0.1\nlog: {{level: error}}\nhttp: {{addr: '{self.address}'}}\n"
+            "version: 0.1\nlog: {level: error, accesslog: {disabled: false}}\n"
+            f"http: {{addr: '{self.address}'}}\n"
             f"storage: {{filesystem: {{rootdirectory: {self.folder}/storage}}}}\n"
         )
         with (self.folder / "log").open("wb") as log:
@@ -65,6 +66,10 @@ class Registry:
     def stored(self) -> int:
         """Return how many bytes all its blobs have."""
         return sum(blob.stat().st_size for blob in self.folder.glob("storage/docker/registry/v2/blobs/sha256/*/*/data"))
+
+    def requests(self) -> int:
+        """Return how many requests it has answered since it began: the lines of its access log."""
+        return (self.folder / "log").read_text().count(' HTTP/1.1" ')
 
     def digest(self, name: str, tag: str) -> str:
         """Return the digest of the manifest that a tag names."""
@@ -143,16 +148,21 @@ def _tar(program: Path) -> bytes:
 
 @dataclass
 class Index:
-    """A simple index of wheels; `sent` counts the bytes of those that were asked for."""
+    """A simple index of wheels; `sent` counts the bytes of those that were asked for, `requests` whatever was."""
 
     wheels: dict[str, Path]
     sent: int = 0
+    requests: int = 0
     port: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/simple"
+        return f"http://{self.address}/simple"
 
     @contextmanager
     def running(self) -> Iterator["Index"]:
@@ -163,6 +173,8 @@ class Index:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
+                with index.lock:
+                    index.requests += 1
                 name = self.path.rstrip("/").rpartition("/")[2]
                 if name in index.wheels:
                     self._send_file(index.wheels[name])
