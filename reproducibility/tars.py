@@ -1,7 +1,8 @@
 """Listings of tars: every field of every header, as whoever wrote it left it.
 
 Reads what Docker, BuildKit, buildah, kaniko, Jib, GNU tar, Go and Python write: v7, ustar, PAX (POSIX.1-2017, pax) and
-GNU (tar manual, "Basic Tar Format"). What is unusual is a fact to compare, not an error; only what cannot be read is.
+GNU (tar manual, "Basic Tar Format"). What is unusual is a fact to compare, not an error; only what cannot be read is,
+or what readers read differently and no builder writes: it could be the same here and not be the same there.
 It has nothing in common with layers.tarball on purpose: an error in the one is found by the other.
 """
 
@@ -26,8 +27,8 @@ _EXTENDED_TOTAL = 128 << 20
 _EXTENDED_COUNT = 16  # of one member
 _PATH_MAX = 4096  # of Linux, and what bounds the work on paths of many parts
 _KINDS = {
-    b"\0": "file", b"0": "file", b"7": "file", b"1": "hard link", b"2": "symbolic link", b"3": "character device",
-    b"4": "block device", b"5": "folder", b"6": "pipe", b"S": "sparse file",
+    b"\0": "file", b"0": "file", b"1": "hard link", b"2": "symbolic link", b"3": "character device",
+    b"4": "block device", b"5": "folder", b"6": "pipe",
 }  # fmt: skip
 # These have no content. Go's and Python's readers ignore a size, GNU's does not.
 _EMPTY = frozenset(("hard link", "symbolic link", "character device", "block device", "folder", "pipe"))
@@ -35,6 +36,16 @@ _USTAR = b"ustar\0"
 _FORMS = {b"ustar\x0000": "ustar", b"ustar  \0": "gnu"}
 _OCTAL = re.compile(rb"[0-7]*")
 _DECIMAL = re.compile(rb"-?[0-9]{1,19}")
+# What only a header can say that has no room for it.
+_NAME, _SIZE_FIELD = 100, 8**11
+# A part that leads upwards; a character of fewer bytes in more, some of which careless readers take for a slash.
+_OUTSIDE = re.compile(
+    rb"(?:^|/)\.\.(?:/|\Z)|[\xc0\xc1][\x80-\xbf]|\xe0[\x80-\x9f][\x80-\xbf]|\xf0[\x80-\x8f][\x80-\xbf]{2}"
+)
+# Names as they are, which is all that libarchive and POSIX agree on.
+_CHARSETS = (b"BINARY", b"ISO-IR 10646 2000 UTF-8")
+# How sparse files were told before their map went into their content (GNU tar manual, "PAX 0").
+_OLD_SPARSE = (b"GNU.sparse.map", b"GNU.sparse.offset", b"GNU.sparse.numbytes", b"GNU.sparse.numblocks")
 _FRACTION = re.compile(rb"(-?[0-9]+)(?:\.|(\.[0-9]*[1-9]))0*")
 _LEAD = re.compile(rb"(?:\.?/)*")
 _PAX_FOLDER = re.compile(rb"@?PaxHeaders?(?:\.[0-9]+)?")
@@ -123,6 +134,8 @@ class _Reader:
             members[member.path] = member
             at = _padded(member.offset + member.size)
         tail = Content(self._descriptor, min(at, self._size), max(self._size - at, 0))
+        if any(chunk.count(0) != len(chunk) for chunk in tail.chunks()):
+            raise damaged("something follows its end, which only some readers see")
         return Listing(members, earlier, tuple(sorted(self._common.items())), tail)
 
     def _block(self, at: int) -> bytes:
@@ -150,6 +163,8 @@ class _Reader:
         if len(content) < size:
             raise damaged("it is cut off in an extended header")
         kind = header.type.decode()
+        if any(look.startswith(kind) for look in extended.look):
+            raise damaged("two extended headers of one kind describe a member")
         if header.type == b"g":
             if extended.look or _pax(content).keys() & _OF_ONE:
                 raise damaged("an extended header describes all members where it should describe one")
@@ -168,10 +183,17 @@ class _Reader:
     def _member(self, block: bytes, header: _Header, extended: _Extended, start: int) -> Member:
         records = self._defaults | extended.records if self._defaults else extended.records
         name = _name(block, header, records)
+        if header.type not in _KINDS or not name or _OUTSIDE.search(name):
+            raise damaged(
+                f"{_text(name)!r} of the type {header.type!r}: no builder writes it, and readers disagree on it"
+            )
         lead = _lead(name)
         meta = self._meta(block, header, records, _style(block, header, name, lead, extended.look))
-        if meta.kind in _EMPTY and (_decimal(records["size"]) if "size" in records else _number(header.size)):
+        size = _size(header, records)
+        if meta.kind in _EMPTY and size:
             raise damaged(f"{_text(name)!r} has a size, which some readers skip and others do not")
+        if not 0 <= size <= self._size - start:
+            raise damaged(f"it is cut off in {_text(name)!r}")
         link = b""
         if meta.kind.endswith(" link"):
             link = records.get("linkpath", header.link.partition(b"\0")[0])
@@ -190,21 +212,8 @@ class _Reader:
             records=self._records.setdefault(others, others),
             descriptor=self._descriptor,
             offset=start,
-            size=self._stored(block, header, records, start),
+            size=size,
         )
-
-    def _stored(self, block: bytes, header: _Header, records: dict[str, bytes], start: int) -> int:
-        """Return how many bytes follow a header; those of a GNU sparse file begin with the rest of its map."""
-        end = start
-        more = header.type == b"S" and block[482]
-        while more:
-            self._file.seek(end)
-            more = self._file.read(_BLOCK).ljust(_BLOCK, b"\0")[504]
-            end += _BLOCK
-        size = _decimal(records["size"]) if "size" in records else _number(header.size)
-        if size < 0 or end + size > self._size:
-            raise damaged(f"it is cut off in {_text(header.name)!r}")
-        return end + size - start
 
     def _meta(self, block: bytes, header: _Header, records: dict[str, bytes], style: Style) -> Meta:
         owner = tuple(sorted((key, records[key]) for key in ("uid", "gid", "uname", "gname") if key in records))
@@ -249,13 +258,24 @@ def _new_meta(header: _Header, owner: dict[str, bytes], style: Style) -> Meta:
 
 
 def _name(block: bytes, header: _Header, records: dict[str, bytes]) -> bytes:
-    for key in ("GNU.sparse.name", "path"):
-        if key in records:
-            return records[key]
-    name = header.name.partition(b"\0")[0]
+    own = header.name.partition(b"\0")[0]
     if header.magic[:6] == _USTAR and block[345]:
-        return block[345:500].partition(b"\0")[0] + b"/" + name
-    return name
+        own = block[345:500].partition(b"\0")[0] + b"/" + own
+        if len(own) < _NAME:
+            raise damaged(f"the name {_text(own)!r} is in two parts without need")
+    if b"/../" in b"/" + own:
+        raise damaged(f"{_text(own)!r} is no name for a file below its root")
+    return records.get("GNU.sparse.name", records.get("path", own))
+
+
+def _size(header: _Header, records: dict[str, bytes]) -> int:
+    size = _number(header.size)
+    if "size" not in records:
+        return size
+    other = _decimal(records["size"])
+    if size != other < _SIZE_FIELD:
+        raise damaged(f"a member has two sizes, {size} and {other}")
+    return other
 
 
 def _lead(name: bytes) -> int:
@@ -277,6 +297,8 @@ def _pax(content: bytes) -> dict[str, bytes]:
             raise damaged("an extended header is malformed")
         if key in (b"path", b"linkpath") and (b"\0" in value or key.decode() in records):
             raise damaged(f"an extended header gives a name twice or in part: {value[:100]!r}")
+        if key in _OLD_SPARSE or (key == b"hdrcharset" and value not in _CHARSETS):
+            raise damaged(f"an extended header says that {_text(key)!r} is {value[:100]!r}, as few readers understand")
         records[_text(key)] = value
         at = end
     return records

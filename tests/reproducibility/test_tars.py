@@ -128,9 +128,9 @@ def test_devices_and_pipes_are_facts(tmp_path: Path) -> None:
 
 
 def test_names_that_are_no_utf8_and_odd_names_are_facts(tmp_path: Path) -> None:
-    items = [file("caf\udce9"), file("/abs"), file("../up"), folder("./"), file(".hidden"), file("a//b")]
+    items = [file("caf\udce9"), file("/abs"), folder("./"), file(".hidden"), file("a//b")]
     with listed(tmp_path, tar(items)) as listing:
-        assert list(listing.members) == ["caf\udce9", "abs", "../up", ".", ".hidden", "a//b"]
+        assert list(listing.members) == ["caf\udce9", "abs", ".", ".hidden", "a//b"]
 
 
 def test_of_entries_with_one_path_the_last_counts_and_the_others_are_kept(tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_of_entries_with_one_path_the_last_counts_and_the_others_are_kept(tmp_pa
         assert [each.size for each in listing.earlier["a"]] == [1, 2]
 
 
-def test_what_follows_the_end_is_kept(tmp_path: Path) -> None:
+def test_padding_behind_the_end_is_kept(tmp_path: Path) -> None:
     content = tar([file("a")])
     with listed(tmp_path, content[:1024]) as short, listed(tmp_path, content) as long:
         assert (short.tail.size, long.tail.size) == (512, len(content) - 512)
@@ -161,14 +161,25 @@ def test_what_gnu_tar_writes_is_read(tmp_path: Path, form: str) -> None:
             sparse.seek(place * 100_000)
             sparse.write(b"x" * 5000)
     arguments = ["tar", f"--format={form}", "-cf", "-", "-C", source, "--sort=name"]
-    if form not in ("v7", "ustar"):
+    if form == "posix":
         arguments.append("--sparse")
     with listed(tmp_path, subprocess.run([*arguments, "."], check=True, capture_output=True).stdout) as listing:
         assert list(listing.members) == [".", "deep", "deep/file", "hard", "link", "sparse"]
         assert listing.members["deep/file"].content.read() == b"content"
         assert listing.members["hard"].link == "deep/file"
-        kinds = {"gnu": "sparse file", "oldgnu": "sparse file"}
-        assert listing.members["sparse"].kind == kinds.get(form, "file")
+        assert listing.members["sparse"].kind == "file"
+
+
+def of_type(kind: bytes) -> bytes:
+    block = header(file("a"))
+    block[156:157], block[257:265] = kind, b"ustar  \0"
+    return signed(block) + bytes(1024)
+
+
+def in_two_parts(prefix: bytes) -> bytes:
+    block = header(file("a"))
+    block[345 : 345 + len(prefix)] = prefix
+    return signed(block) + bytes(1024)
 
 
 DAMAGED = {
@@ -186,6 +197,19 @@ DAMAGED = {
     "long path": tar([file("a/" * 2500)], tarfile.PAX_FORMAT),
     "long target": tar([symlink("a", "b/" * 2500)], tarfile.GNU_FORMAT),
     "headers without a member": tar([file("a", pax={"x": "y"})], tarfile.PAX_FORMAT)[:1024] * 40,
+    "a way up": tar([file("../up")]),
+    "a way up in the middle": tar([file("a/../../up")]),
+    "overlong": tar([file("a\udcc0\udcaf")]),
+    "no name": tar([file("")]),
+    "sparse": of_type(b"S"),
+    "of no type": of_type(b"V"),
+    "in two parts": in_two_parts(b"b"),
+    "in another encoding": tar([file("a", pax={"hdrcharset": "ISO-IR 8859 1 1998"})], tarfile.PAX_FORMAT),
+    "holes beside its content": tar([file("a", pax={"GNU.sparse.map": "0,5"})], tarfile.PAX_FORMAT),
+    "two sizes": tar([file("a", "xxxxx", pax={"size": "3"})], tarfile.PAX_FORMAT),
+    "two headers": tar([file("a", pax={"x": "y"})], tarfile.PAX_FORMAT)[:1024]
+    + tar([file("a", pax={"z": "y"})], tarfile.PAX_FORMAT),
+    "a second archive": tar([file("a")]) + tar([file("b")]),
     "huge record": tar([file("a", pax={"x": "y" * (1 << 20)})], tarfile.PAX_FORMAT),
 }
 
@@ -209,13 +233,6 @@ def test_a_negative_size_is_refused(tmp_path: Path) -> None:
     block = header(file("a"))
     block[124:136] = b"\xff" * 12
     with pytest.raises(IntegrityError, match="cut off"), listed(tmp_path, signed(block) + bytes(1024)):
-        pass
-
-
-def test_a_sparse_file_whose_map_never_ends_is_refused(tmp_path: Path) -> None:
-    block = header(file("a"))
-    block[156:157], block[257:265], block[482] = b"S", b"ustar  \0", 1
-    with pytest.raises(IntegrityError, match="cut off"), listed(tmp_path, signed(block) + b"\1" * 4096):
         pass
 
 
