@@ -6,9 +6,12 @@ package and little else. A tiny layer holds the environment itself; the wheels a
 made.
 """
 
+import functools
 import posixpath
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from buildpacks.api import BuildContext, BuildResult, Files, Folder, Interpreter, LayerSpec, PinnedWheel, Source
@@ -67,6 +70,21 @@ def scheme(interpreter: Interpreter, *, prefix: str = _PREFIX) -> Scheme:
     return Scheme(prefix, interpreter.series, f"/{prefix}/bin/python")
 
 
+class _Known:
+    """What wheels install: found out once, by the layer that needs it first, while others that need it wait."""
+
+    def __init__(self) -> None:
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._entries: dict[str, tuple[Entry, ...]] = {}
+
+    def get(self, name: str, read: Callable[[], tuple[Entry, ...]]) -> tuple[Entry, ...]:
+        """Return the files of the wheel of a package."""
+        with self._locks[name]:
+            if name not in self._entries:
+                self._entries[name] = read()
+            return self._entries[name]
+
+
 @dataclass(frozen=True, slots=True)
 class _Way:
     """How wheels become the files of an environment; `wheels` are all that are in it.
@@ -79,6 +97,7 @@ class _Way:
     scheme: Scheme
     builder: WheelBuilder | None = None
     installer: Installer | None = None
+    known: _Known = field(default_factory=_Known)
 
     def layers(self) -> tuple[LayerSpec, ...]:
         """Describe the layers."""
@@ -123,10 +142,13 @@ class _Way:
         found = []
         by_installer = self.installer.install(files) if self.installer else {}
         for pin in wheels:
-            own = wheel_entries(read(pin, _file(pin, files, self.builder)), self.scheme)
+            own = self.known.get(pin.name, functools.partial(self._own, pin, files))
             installed = by_installer.get(pin.name)
             found.append((f"{pin.name} {pin.version}", own if installed is None else like_wheel(installed, own)))
         return found
+
+    def _own(self, pin: PinnedWheel, files: Files) -> tuple[Entry, ...]:
+        return wheel_entries(read(pin, _file(pin, files, self.builder)), self.scheme)
 
     def _wheels_layer(self, group: Group, wheels: Sequence[PinnedWheel]) -> LayerSpec:
         return LayerSpec(

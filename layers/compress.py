@@ -17,7 +17,7 @@ from typing import Literal
 import deflate  # noqa: TID251 this is the module that compresses
 
 from layers import descriptor
-from layers.content import Reader
+from layers.content import GZIP_HEADER, Reader
 from layers.digest import Digest, Hasher
 from layers.entry import Content, Deflated
 from layers.errors import IntegrityError
@@ -26,8 +26,6 @@ Compression = Literal["gzip", "zstd", "none"]
 
 # A member of a wheel of at least this size keeps its own deflate stream.
 KEPT = 64 << 10
-# RFC 1952: magic, deflate, no flags, no time, no extra flags, unknown system.
-_GZIP_HEADER = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
 # Chunks that are compressed, or wait to be written in their order; it bounds the memory, not the result.
 _WAITING = 4
 
@@ -98,7 +96,7 @@ def _parts(tar: Iterable[Content], reader: Reader, size: int, *, kept: int | Non
 
 
 def _kept(content: Deflated, reader: Reader) -> Iterator[_Part]:
-    header = _GZIP_HEADER
+    header = GZIP_HEADER
     for raw, plain in reader.inflate(content):
         yield _Part(plain, header + raw)
         header = b""
@@ -120,7 +118,7 @@ def _in_order(parts: Iterable[_Part], finish: Callable[[_Part], bytes]) -> Itera
 def _gzip(chunk: bytes) -> bytes:
     """Return a gzip member. Its header is ours: that of a library may depend on the level or the system."""
     compressed = deflate.deflate_compress(chunk, 6)
-    return b"".join((_GZIP_HEADER, compressed, _gzip_trailer(deflate.crc32(chunk), len(chunk))))
+    return b"".join((GZIP_HEADER, compressed, _gzip_trailer(deflate.crc32(chunk), len(chunk))))
 
 
 def _gzip_trailer(crc32: int, size: int) -> bytes:

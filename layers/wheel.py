@@ -261,7 +261,7 @@ def normalised(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _starts_with(chunks: Iterator[bytes], start: bytes) -> bool:
+def _starts_with(chunks: Iterable[bytes], start: bytes) -> bool:
     head = b""
     for chunk in chunks:
         head += chunk

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import struct
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -69,6 +70,33 @@ def test_a_stream_ends_exactly_where_the_archive_says(tmp_path: Path, longer: in
     content = deflated(tmp_path)
     with pytest.raises(IntegrityError, match="do not end where they should"):
         read(replace(content, compressed_size=content.compressed_size + longer))
+
+
+def test_a_stream_cannot_hide_bytes_behind_what_looks_like_its_end(tmp_path: Path) -> None:
+    content = deflated(tmp_path)
+    raw = content.file.read_bytes()[6:-5]
+    raw += struct.pack("<LL", content.crc32, content.size) + b"hidden"
+    content.file.write_bytes(raw)
+    with pytest.raises(IntegrityError, match="do not end where they should"):
+        read(replace(content, offset=0, compressed_size=len(raw)))
+
+
+@pytest.mark.parametrize("size", [(1 << 20) + 1, 5 << 20, (32 << 20) + 1])
+def test_a_large_content_is_read_while_another_one_is(tmp_path: Path, size: int) -> None:
+    plain = PLAIN * (size // len(PLAIN) + 1)
+    content = deflated(tmp_path, plain)
+    first = iter(Reader().read(content))
+    begun = next(first)
+    assert read(content) == plain
+    assert begun + b"".join(first) == plain
+
+
+def test_a_large_content_that_is_given_up_is_in_nobodys_way(tmp_path: Path) -> None:
+    content = deflated(tmp_path, bytes(3 << 20))
+    reading = iter(Reader().inflate(content))
+    next(reading)
+    del reading
+    assert len(list(Reader().inflate(content))) == 3
 
 
 def test_a_stream_without_its_last_block_is_refused(tmp_path: Path) -> None:
