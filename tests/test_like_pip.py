@@ -11,7 +11,7 @@ import stat
 import subprocess
 import sys
 import venv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -24,10 +24,11 @@ from tests.popular import MODULES
 pytestmark = pytest.mark.network
 
 SERIES = f"{sys.version_info.major}.{sys.version_info.minor}"
+File = tuple[int, bytes]
 STATE = re.compile(r"^(lib/python[\d.]+/site-packages/)?[^/]+\.dist-info/(INSTALLER|REQUESTED|direct_url\.json)$")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("wheels")
     pip("download", "--no-deps", "--only-binary", ":all:", "--dest", str(folder), *MODULES)
@@ -46,14 +47,22 @@ def pip(*arguments: str) -> None:
     assert ran.returncode == 0, ran.stderr
 
 
-def installed_by_pip(path: Path, folder: Path) -> dict[str, tuple[int, bytes]]:
-    """Install one wheel into an environment of its own; return mode and bytes of each file by path."""
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, with_pip=False)
-    before = set(files(folder))
-    pip("--python", str(folder / "bin" / "python"), "install", "--no-compile", "--no-deps", "--no-index", str(path))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def theirs(wheels: list[Path], environment: Path) -> Mapping[str, File]:
+    """Install all wheels by pip into one environment; return mode and bytes of each file by path."""
+    before = set(files(environment))
+    python = str(environment / "bin" / "python")
+    pip("--python", python, "install", "--no-compile", "--no-deps", "--no-index", *map(str, wheels))
     return {
-        name: (stat.S_IMODE((folder / name).stat().st_mode), (folder / name).read_bytes())
-        for name in files(folder)
+        name: (stat.S_IMODE((environment / name).stat().st_mode), (environment / name).read_bytes())
+        for name in files(environment)
         if name not in before and not STATE.search(name)
     }
 
@@ -62,15 +71,20 @@ def files(folder: Path) -> Iterator[str]:
     return (str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
 
 
-def installed_by_us(path: Path, folder: Path) -> dict[str, tuple[int, bytes]]:
-    scheme = wheel.Scheme("env", SERIES, str(folder / "bin" / "python"))
-    entries: tuple[Entry, ...] = wheel.wheel_entries(wheel.read_wheel(path), scheme)
+@pytest.fixture(scope="module")
+def ours(wheels: list[Path], environment: Path) -> Mapping[str, File]:
+    """Lay out the same wheels for the same environment."""
+    scheme = wheel.Scheme("env", SERIES, str(environment / "bin" / "python"))
+    found: dict[str, File] = {}
     with closing(content.Reader()) as reader:
-        return {
-            entry.path.removeprefix("env/"): (entry.mode, b"".join(reader.read(entry.content)))
-            for entry in entries
-            if entry.kind is Kind.FILE
-        }
+        for path in wheels:
+            entries: tuple[Entry, ...] = wheel.wheel_entries(wheel.read_wheel(path), scheme)
+            for entry in entries:
+                if entry.kind is Kind.FILE:
+                    file = (entry.mode, b"".join(reader.read(entry.content)))
+                    # Of different files at one path it would matter which wheel comes last.
+                    assert found.setdefault(entry.path.removeprefix("env/"), file) == file, (path, entry.path)
+    return found
 
 
 def record(text: bytes, generated: set[str]) -> set[tuple[str, ...]]:
@@ -79,22 +93,20 @@ def record(text: bytes, generated: set[str]) -> set[tuple[str, ...]]:
     return {row[:1] if row[0].removeprefix("../../../") in generated else row for row in rows}
 
 
-def test_every_wheel_is_installed_as_pip_installs_it(wheels: list[Path], tmp_path: Path) -> None:
-    differences = [line for number, path in enumerate(wheels) for line in compare(path, tmp_path / str(number))]
-    assert differences == []
+def test_every_wheel_is_installed_as_pip_installs_it(theirs: Mapping[str, File], ours: Mapping[str, File]) -> None:
+    assert list(differences(theirs, ours)) == []
 
 
-def compare(path: Path, folder: Path) -> Iterator[str]:
-    theirs, ours = installed_by_pip(path, folder), installed_by_us(path, folder)
+def differences(theirs: Mapping[str, File], ours: Mapping[str, File]) -> Iterator[str]:
     stripped = {name for name in theirs if name.endswith(".pyc")}
     generated = {name for name in theirs if name.startswith("bin/") and b"sys.exit(" in theirs[name][1]}
     for name in sorted((theirs.keys() - stripped) ^ ours.keys()):
-        yield f"{path.name}: only {'pip' if name in theirs else 'we'} installed {name}"
+        yield f"only {'pip' if name in theirs else 'we'} installed {name}"
     for name in sorted(theirs.keys() & ours.keys()):
         if theirs[name][0] != ours[name][0]:
-            yield f"{path.name}: mode of {name} is {ours[name][0]:o}, pip has {theirs[name][0]:o}"
+            yield f"mode of {name} is {ours[name][0]:o}, pip has {theirs[name][0]:o}"
         if name.endswith(".dist-info/RECORD"):
             if rows := record(theirs[name][1], generated) ^ record(ours[name][1], generated):
-                yield f"{path.name}: RECORD differs: {sorted(rows)}"
+                yield f"{name} differs: {sorted(rows)}"
         elif name not in generated and theirs[name][1] != ours[name][1]:
-            yield f"{path.name}: bytes of {name} differ"
+            yield f"bytes of {name} differ"
