@@ -10,7 +10,6 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -30,6 +29,7 @@ from layers.canonical import Json
 from layers.descriptor import Platform
 from layers.entry import Entry
 from layers.errors import UsageError
+from layers.values import dataclass, field
 
 # No file that a buildpack reads as text is near this; it bounds what a mistaken name can cost.
 _TEXT_LIMIT = 16 << 20

@@ -8,12 +8,12 @@ form, the arguments that are added when the container is started.
 import re
 import shlex
 from contextlib import suppress
-from dataclasses import dataclass
 from posixpath import basename, normpath
 
 from buildpacks import local
 from buildpacks.api import App, Setting
 from layers.errors import UsageError
+from layers.values import dataclass
 
 # Shell Command Language (POSIX.1-2017), 2.2 Quoting and 2.3 Token Recognition: what means something unquoted.
 _TOKEN = re.compile(

@@ -1,7 +1,6 @@
 """conda-env-update: the packages of a conda environment, its own Python among them, and what pip adds to it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from buildpacks import conda_files, conda_layers, cpython, declared, locks
 from buildpacks.api import (
@@ -23,6 +22,7 @@ from buildpacks.pinned import PinnedConda
 from buildpacks.services import CondaSolver
 from layers.digest import Digest
 from layers.errors import BuildError, UsageError
+from layers.values import replace
 
 # More rounds would mean that two managers undo each other's choices.
 _ROUNDS = 5

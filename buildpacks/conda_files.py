@@ -8,7 +8,6 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from urllib.parse import unquote, urlsplit
 
 from buildpacks import declared, locks
@@ -16,6 +15,7 @@ from buildpacks.api import App, value_at
 from layers.canonical import Json
 from layers.descriptor import Platform
 from layers.errors import UsageError
+from layers.values import dataclass, replace
 
 SUBDIRS = {"amd64": "linux-64", "arm64": "linux-aarch64"}
 _VENDORED = "vendor"

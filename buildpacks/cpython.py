@@ -8,7 +8,6 @@ the base puts first is chosen, else the newest standalone one; a pre-release onl
 import itertools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -27,6 +26,7 @@ from buildpacks.api import (
 )
 from layers import bytecode
 from layers.errors import BuildError, UsageError
+from layers.values import dataclass
 
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet

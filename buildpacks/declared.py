@@ -7,11 +7,11 @@ and does not start; so that is looked for too, and refused.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from buildpacks import local
 from buildpacks.api import App, Fail, value_at
 from layers.errors import DetectionError, UsageError
+from layers.values import dataclass
 
 # The files of each manager, the one that counts first. Those of `_EXCLUSIVE` exclude each other.
 FILES = {

@@ -11,7 +11,6 @@ import posixpath
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from buildpacks.api import BuildContext, BuildResult, Files, Folder, Interpreter, LayerSpec, PinnedWheel, Source
@@ -21,6 +20,7 @@ from layers import entry
 from layers.canonical import Json
 from layers.entry import Entry
 from layers.errors import IntegrityError
+from layers.values import dataclass, field
 from layers.wheel import Scheme, Wheel, merge, read_wheel, wheel_entries
 
 _PREFIX = "layers/site-packages"

@@ -6,12 +6,12 @@ image must not (docs/decisions/0030-start-commands-from-text.md).
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from buildpacks import local
 from buildpacks.api import App
 from layers.errors import UsageError
+from layers.values import dataclass
 
 _INTERFACES = {"Flask": "wsgi", "FastAPI": "asgi", "Litestar": "asgi", "Quart": "asgi", "Starlette": "asgi"}
 

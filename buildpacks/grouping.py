@@ -6,10 +6,10 @@ sizes of what is pinned decides: a package that comes, goes or changes makes its
 
 import heapq
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from layers.digest import Digest
+from layers.values import dataclass
 
 # As large or larger is alone; so many bytes of files at most are sent again for a neighbour's sake.
 SHARED_BYTES = 1_000_000

@@ -3,7 +3,6 @@
 import configparser
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from posixpath import basename, join, normpath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -13,6 +12,7 @@ import tomli
 from buildpacks.api import App, Folder, PinContext, PinnedWheel, Source, value_at
 from layers.digest import Digest
 from layers.errors import BuildError
+from layers.values import dataclass, replace
 
 if TYPE_CHECKING:
     from packaging.pylock import Package

@@ -8,7 +8,6 @@ import json
 import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from urllib.parse import unquote, urlsplit
 
 from buildpacks import environment, local, selection
@@ -16,6 +15,7 @@ from buildpacks.api import App, Built, Folder, PinContext, Pins, Setting, value_
 from layers.canonical import Json
 from layers.digest import Digest
 from layers.errors import BuildError, UsageError
+from layers.values import dataclass, replace
 
 _EXTRA = re.compile(r"""\bextra\s*(==|!=)\s*("[^"]*"|'[^']*')""")
 _OPERATORS = {"==": "in", "!=": "not in"}

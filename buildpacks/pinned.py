@@ -1,11 +1,11 @@
 """What is pinned: files known by their hash, folders of the application, and the wheels that come of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from layers.digest import Digest
+from layers.values import dataclass
 
 Files = Mapping[Digest, Path]
 

@@ -6,13 +6,13 @@ what is locked. Whatever the image wants has exactly one version in the lock tha
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from buildpacks import locks
 from buildpacks.api import value_at
 from buildpacks.locks import normalised
+from layers.values import dataclass
 
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet

@@ -4,11 +4,11 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from buildpacks.api import App, value_at
 from buildpacks.locks import Asked, normalised
 from layers.errors import UsageError
+from layers.values import dataclass
 
 FILE = "pyproject.toml"
 

@@ -1,12 +1,12 @@
 """pyproject: the packages that [project] asks for, where no package manager has locked them."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
 from buildpacks import declared, environment, frameworks, local, locks, project
 from buildpacks.api import App, Buildpack, BuildPlan, Built, Fail, PinContext, Pins, Require, value_at
 from buildpacks.requirement_lines import Line
 from buildpacks.requirements import unpublished
+from layers.values import replace
 
 # Settings by which uv would choose other versions than without them.
 _OF_UV = (

@@ -3,9 +3,9 @@
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from layers.errors import BuildError
+from layers.values import dataclass
 
 # Options of a whole file, and whether a value follows (pip: "Requirements File Format", Supported options).
 OPTIONS = {

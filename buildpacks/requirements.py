@@ -7,7 +7,6 @@ line it stands in. Variables (`${TOKEN}`) stay as they are written, so that no s
 import posixpath
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 from buildpacks import requirement_lines
@@ -15,6 +14,7 @@ from buildpacks.api import App
 from buildpacks.local import Named
 from buildpacks.requirement_lines import Line, malformed, split_options, unsupported
 from layers.errors import BuildError
+from layers.values import dataclass
 
 _VCS = re.compile(r"(git|hg|svn|bzr)\+")
 _ADDRESS = re.compile(r"[a-z]+://")

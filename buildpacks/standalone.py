@@ -7,7 +7,6 @@ program. Only what is said about building extensions has the paths and the compi
 import re
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 from buildpacks.api import Interpreter, LayerSpec
@@ -15,6 +14,7 @@ from layers import entry
 from layers.content import Reader
 from layers.entry import Entry
 from layers.standalone import damaged, read_standalone
+from layers.values import replace
 
 PREFIX = "layers/cpython"
 _TEXT_MAX = 4 << 20

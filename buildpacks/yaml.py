@@ -7,9 +7,9 @@ what it is), `null` and nothing are None. Anchors, tags, several documents and b
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from layers.canonical import Json
+from layers.values import dataclass
 
 _DEPTH_MAX = 50
 _KEY = re.compile(

@@ -3,12 +3,12 @@
 import argparse
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal, NoReturn
 
 from imagebuilder import text
 from imagebuilder.options import COMMANDS, GLOBAL, OPTIONS, Option, options_of
 from layers.errors import UsageError
+from layers.values import dataclass
 
 _FOLDER = ("DIR", "?", "folder of the application (default: the current one)")
 _IMAGE = "REGISTRY/NAME[:TAG], oci:DIR[:NAME] or archive:FILE"

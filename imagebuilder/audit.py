@@ -1,9 +1,9 @@
 """Audits: what came of rebuilding a published image, as plain values."""
 
-from dataclasses import dataclass
 from typing import Literal
 
 from layers.canonical import Json
+from layers.values import dataclass
 from reproducibility.difference import Comparison
 
 InputName = Literal[

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from concurrent.futures import CancelledError
 from contextlib import closing
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from imagebuilder import build, commands, config, destinations, inputs, lock, reports, subject, together
@@ -16,6 +15,7 @@ from imagebuilder.request import BuildRequest, Output
 from imagebuilder.together import GivenUp
 from layers import scratch
 from layers.errors import IntegrityError, UsageError
+from layers.values import dataclass, replace
 from reproducibility.compare import compare
 from reproducibility.difference import Comparison
 from reproducibility.images import StoredImage, StoredLayer, Subject

@@ -1,7 +1,6 @@
 """The build: from the request to the image in its place, one call for each thing that is done."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from buildpacks import standalone
@@ -26,6 +25,7 @@ from imagebuilder.resolve import Plan, resolve
 from imagebuilder.suppliers import Suppliers, suppliers
 from layers import compress, scratch
 from layers.errors import BuildError
+from layers.values import replace
 
 
 def build(request: BuildRequest, progress: Progress) -> BuildOutcome:

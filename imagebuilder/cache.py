@@ -16,7 +16,6 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from imagebuilder import again
@@ -28,6 +27,7 @@ from layers.descriptor import Descriptor
 from layers.digest import Digest
 from layers.errors import BuildError, IntegrityError, StorageError
 from layers.layer import Layer
+from layers.values import dataclass
 
 # What stands before each record: a digest of its key and its words, and a line break.
 _SEAL = len("sha256:") + 64 + 1

@@ -5,7 +5,6 @@ rattler only solves. Of the host nothing counts: the virtual packages are those 
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -18,6 +17,7 @@ from layers import scratch, unzstd
 from layers.descriptor import Platform
 from layers.digest import Digest
 from layers.errors import BuildError, IntegrityError, UsageError
+from layers.values import dataclass, field
 
 if TYPE_CHECKING:
     from rattler import GenericVirtualPackage, RepoDataRecord, SparseRepoData

@@ -7,7 +7,6 @@ The only module that reads the environment of the process.
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +19,7 @@ from imagebuilder.request import BuildRequest
 from imagebuilder.settings import FileSettings, Given, Values
 from layers.descriptor import Platform
 from layers.errors import UsageError
+from layers.values import dataclass, replace
 
 Tables = Mapping[str, Mapping[str, Setting]]
 

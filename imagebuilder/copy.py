@@ -6,7 +6,6 @@ From a registry to a registry blobs are streamed and never on disk; within one r
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from layers.blobs import BlobStore
 from layers.descriptor import Descriptor
 from layers.digest import Digest
 from layers.errors import UsageError
+from layers.values import dataclass
 
 # Blobs at a time.
 _COPIES = 4

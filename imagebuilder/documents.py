@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TypeVar
 
 from layers.canonical import Json
 from layers.descriptor import LAYER_GZIP, LAYER_TAR, LAYER_ZSTD, Descriptor, Platform
 from layers.digest import Digest
 from layers.errors import IntegrityError
+from layers.values import dataclass
 
 # What layers are called, by OCI and by Docker: the bytes are the same.
 _DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"

@@ -7,7 +7,6 @@ bytes is the output format and the inputs; both are recorded (docs/decisions/004
 import datetime as dt  # noqa: TID251 checks that a date exists; reads no clock
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 
 from buildpacks.api import Process
 from imagebuilder.image import Image
@@ -17,6 +16,7 @@ from layers.canonical import Json
 from layers.descriptor import CONFIG, LAYER_TAR, MANIFEST, Descriptor, Platform
 from layers.errors import UsageError
 from layers.layer import Layer
+from layers.values import dataclass, field, replace
 
 FORMAT = "1"
 

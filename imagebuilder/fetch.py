@@ -8,7 +8,6 @@ import functools
 import posixpath
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -19,6 +18,7 @@ from imagebuilder.web import Credentials, Web, credentials_of, host, local_path,
 from layers.blobs import BlobStore
 from layers.digest import Digest
 from layers.errors import BuildError, IntegrityError, RefusedError, StorageError, TransientError
+from layers.values import dataclass, field
 
 if TYPE_CHECKING:
     from imagebuilder.simple import IndexFile

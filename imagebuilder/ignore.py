@@ -10,7 +10,6 @@ On top of that stands what is left out by default. An exception lifts it only by
 import posixpath
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from buildpacks.api import App, value_at
 from imagebuilder import patterns
 from layers import tree
 from layers.errors import UsageError
+from layers.values import dataclass
 
 _FILES = (".imagebuilderignore", ".dockerignore")
 _DEFAULTS = (

@@ -4,7 +4,6 @@ import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +18,7 @@ from layers.digest import Digest
 from layers.entry import Checksum, Kind, Stored
 from layers.errors import IntegrityError, UsageError
 from layers.layer import Layer
+from layers.values import dataclass, field, replace
 
 _DOCKER = "application/vnd.docker."
 MANIFESTS = (MANIFEST, f"{_DOCKER}distribution.manifest.v2+json")

@@ -8,7 +8,6 @@ find-links add up. None of it reaches the image or the lock: there a wheel is a 
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,6 +15,7 @@ from buildpacks import pip_install, requirements
 from buildpacks.api import App
 from imagebuilder import foreign_settings, named
 from layers.errors import UsageError
+from layers.values import dataclass, field
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from imagebuilder import lock
 from imagebuilder.audit import AuditedInput, InputName
@@ -12,6 +11,7 @@ from imagebuilder.options import COMPRESSIONS
 from imagebuilder.request import BuildRequest
 from imagebuilder.settings import Given
 from layers import compress
+from layers.values import replace
 from reproducibility.difference import Difference
 from reproducibility.images import StoredImage
 

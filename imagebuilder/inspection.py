@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +11,7 @@ from imagebuilder.packages import Package
 from layers import digest
 from layers.canonical import Json
 from layers.errors import IntegrityError
+from layers.values import dataclass
 from reproducibility import rootfs
 from reproducibility.images import StoredImage
 from reproducibility.listing import Listing, Member, Members

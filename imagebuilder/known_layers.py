@@ -5,7 +5,6 @@ every layer that is made or in the cache (docs/decisions/0191-layers-that-the-lo
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ from imagebuilder.together import GivenUp
 from layers.digest import Digest
 from layers.errors import IntegrityError, StorageError
 from layers.layer import Layer
+from layers.values import dataclass, replace
 
 if TYPE_CHECKING:  # see below
     from imagebuilder.registry.client import Repository

@@ -7,12 +7,12 @@ between the engine and the application. Another process is started by its launch
 import difflib
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 
 from buildpacks.api import LayerSpec, Process
 from layers import entry
 from layers.entry import Entry
 from layers.errors import UsageError
+from layers.values import replace
 
 # CNB platform specification, launch.toml: a process type is letters, digits, dots, hyphens and underscores.
 _TYPE = re.compile(r"[A-Za-z0-9._-]{1,128}")

@@ -7,7 +7,6 @@ missing shows only when the module is imported; so the dynamic sections are read
 import posixpath
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 from buildpacks.api import Files, PinnedWheel, Source
@@ -15,6 +14,7 @@ from layers import elf, scratch
 from layers.content import Reader
 from layers.entry import Stored
 from layers.errors import BuildError
+from layers.values import dataclass
 from layers.wheel import read_wheel
 from layers.zip import Member
 

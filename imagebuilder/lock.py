@@ -6,7 +6,6 @@ Python packages stand in the form of PEP 751. Tables and keys have one order, so
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import tomli
@@ -23,6 +22,7 @@ from layers import blobs, canonical, tree
 from layers.canonical import Json
 from layers.digest import Digest
 from layers.errors import StorageError, UsageError
+from layers.values import dataclass, field
 
 FILE = "imagebuilder.lock"
 _VERSION = 1

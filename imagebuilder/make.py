@@ -1,7 +1,6 @@
 """Layers made from their descriptions: looked up by key, or fetched for, written and remembered, side by side."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 
 import imagebuilder
 from buildpacks.api import Files, LayerSpec, Source
@@ -15,6 +14,7 @@ from layers import compress
 from layers.canonical import Json
 from layers.compress import Compression
 from layers.layer import Layer, write_layer
+from layers.values import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)

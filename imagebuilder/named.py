@@ -6,12 +6,12 @@ Pipfile. Credentials are found as that manager finds them, and serve for fetchin
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import quote
 
 from buildpacks import declared, poetry_install
 from buildpacks.api import App, value_at
+from layers.values import dataclass, field
 
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 _USERINFO = re.compile(r"//[^/@\s]*@")

@@ -4,8 +4,9 @@ The command line, the environment variables, the keys of the configuration files
 schema for editors are all made from it, so none of them can lag behind.
 """
 
-from dataclasses import dataclass
 from typing import Literal
+
+from layers.values import dataclass
 
 GLOBAL = "*"
 COMMANDS = {

@@ -1,13 +1,13 @@
 """The outcome of a build or a push: what was made, where it went, and what it cost."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from imagebuilder import text
 from layers.canonical import Json
 from layers.descriptor import Descriptor, Platform
 from layers.digest import Digest
+from layers.values import dataclass, field
 
 if TYPE_CHECKING:  # the registry client takes 25 ms, and few builds push
     from imagebuilder.registry.client import Uploaded

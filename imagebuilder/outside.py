@@ -8,7 +8,6 @@ names them, and their version is in the keys of their layers, in the lock and in
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar, get_args, get_type_hints
 
@@ -21,6 +20,7 @@ from layers.canonical import Json
 from layers.digest import Digest
 from layers.entry import Entry
 from layers.errors import BuildError, UsageError
+from layers.values import replace
 
 if TYPE_CHECKING:  # 10 ms that only a project with such buildpacks pays for
     from importlib.metadata import EntryPoint

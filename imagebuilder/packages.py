@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 from layers.canonical import Json
+from layers.values import dataclass
 from reproducibility.listing import Member, Members
 
 _METADATA = ".dist-info/METADATA"

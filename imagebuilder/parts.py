@@ -4,7 +4,6 @@ Documents are copied byte for byte, whatever made them (style rule 20), so the d
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 
 from imagebuilder import documents
 from imagebuilder.documents import malformed
@@ -12,6 +11,7 @@ from imagebuilder.image import INDEXES, MANIFESTS, Blobs
 from imagebuilder.reference import Reference
 from layers.descriptor import Descriptor
 from layers.digest import Digest
+from layers.values import dataclass, field, replace
 
 _LARGEST_DOCUMENT = 4 << 20
 # Of one index: enough for every platform with its attestations, and an end to what a hostile one makes us hold.

@@ -5,7 +5,6 @@ interpreter. Only then, or when asked to upgrade, is the network asked what ther
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from functools import partial
 
 from buildpacks.api import Interpreter, PinContext, PinnedConda, PinnedWheel, Pins, Setting, Source, Target
@@ -20,6 +19,7 @@ from imagebuilder.sources import pins as sources
 from imagebuilder.sources.resolver import SourceResolver
 from imagebuilder.suppliers import Suppliers
 from layers.errors import UsageError
+from layers.values import dataclass, replace
 
 
 def pin(

@@ -5,7 +5,6 @@ are found on a mirror by their place in the project's releases, and the hash dec
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
 from buildpacks import selection, standalone
@@ -14,6 +13,7 @@ from imagebuilder import documents
 from imagebuilder.documents import Document
 from layers.digest import Digest
 from layers.errors import IntegrityError
+from layers.values import dataclass
 
 _RELEASES = "https://github.com/astral-sh/python-build-standalone/releases/download"
 _CATALOGUE = "versions.json"

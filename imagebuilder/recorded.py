@@ -1,7 +1,5 @@
 """Records of layers: which digests those came out with that are made of nothing but what is pinned."""
 
-from dataclasses import dataclass
-
 from buildpacks.api import LayerSpec
 from imagebuilder.export import FORMAT
 from imagebuilder.tables import Table
@@ -11,6 +9,7 @@ from layers.compress import Compression
 from layers.descriptor import Descriptor
 from layers.digest import Digest
 from layers.layer import Layer
+from layers.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

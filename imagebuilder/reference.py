@@ -1,10 +1,10 @@
 """References: full image names, read as Docker reads them (distribution/reference, grammar of `reference.go`)."""
 
 import re
-from dataclasses import dataclass, replace
 
 from layers.digest import Digest
 from layers.errors import IntegrityError, UsageError
+from layers.values import dataclass, replace
 
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
 _REGISTRY = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::[0-9]+)?")

@@ -10,7 +10,6 @@ import sys
 import time  # noqa: TID251 a clock that was set during the build makes the times of files worthless
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from imagebuilder import again, application, destinations, reference, report
@@ -23,6 +22,7 @@ from layers import canonical
 from layers.blobs import write_file
 from layers.canonical import Json
 from layers.errors import StorageError
+from layers.values import dataclass, field, replace
 
 # Further apart than this two clocks do not drift in a build.
 _DRIFT_NS = 20_000_000

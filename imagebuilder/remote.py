@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from imagebuilder import image as images
@@ -16,6 +15,7 @@ from imagebuilder.request import BuildRequest
 from layers.blobs import BlobStore
 from layers.descriptor import Descriptor
 from layers.digest import Digest
+from layers.values import dataclass, field
 
 if TYPE_CHECKING:  # the client takes 20 ms, which a build that pushes nothing must not pay
     from imagebuilder.registry.client import Repository

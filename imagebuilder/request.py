@@ -1,13 +1,13 @@
 """The request: everything a build may depend on, as one value."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 from buildpacks.api import App, Setting
 from layers.descriptor import Platform
+from layers.values import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ Pure: looks at the application through the buildpacks' `detect` and writes nothi
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from buildpacks.api import App, Buildpack, BuildPlan, Fail, Group, Order, Require
 from layers.errors import DetectionError
+from layers.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

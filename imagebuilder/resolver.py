@@ -6,7 +6,6 @@ reach it through its environment, never through its arguments, which every user 
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -23,6 +22,7 @@ from imagebuilder.web import credentials_of
 from layers import scratch
 from layers.blobs import storage_error
 from layers.canonical import Json
+from layers.values import dataclass, field, replace
 
 # The manylinux platforms that uv knows, by minor version of glibc.
 _GLIBC = (17, 28, *range(31, 41))

@@ -7,13 +7,13 @@ the application is looked at.
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from buildpacks.api import Setting
 from imagebuilder import smallfile, text
 from imagebuilder.options import BY_KEY, OPTIONS, Option
 from layers.errors import UsageError
+from layers.values import dataclass, field
 
 FORMAT = 1
 _LIMIT = 4 << 20

@@ -3,9 +3,10 @@
 import json
 import posixpath
 from collections.abc import Iterator
-from dataclasses import dataclass
 from html.parser import HTMLParser
 from urllib.parse import unquote, urljoin, urlsplit
+
+from layers.values import dataclass
 
 # What to ask for; local files and old indexes answer in HTML.
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"

@@ -6,7 +6,6 @@ oci:DIR[:name]  archive:FILE  a path of either  docker:NAME  podman:NAME  regist
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -17,6 +16,7 @@ from imagebuilder.image import INDEXES, MANIFESTS, Blobs
 from imagebuilder.registry.settings import RegistrySettings
 from layers.descriptor import Descriptor
 from layers.digest import Digest
+from layers.values import dataclass
 from reproducibility.images import StoredImage, StoredLayer, Subject
 
 ENGINES = ("docker", "podman")

@@ -5,7 +5,6 @@ What asks is imported when it is first needed: a build that makes nothing new ne
 
 import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +23,7 @@ from imagebuilder.request import BuildRequest
 from imagebuilder.sources.folders import Folders
 from layers.blobs import BlobStore
 from layers.digest import Digest
+from layers.values import dataclass, replace
 
 if TYPE_CHECKING:
     from imagebuilder.base.index import PackageIndex

@@ -1,7 +1,8 @@
 """Tables: parsed TOML whose every value is checked when it is asked for."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from layers.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ import functools
 import re
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from layers.errors import BuildError
+from layers.values import dataclass
 
 # Looking for uv asks sysconfig, whose first answers are wrong if two threads ask at a time.
 _finding = threading.Lock()

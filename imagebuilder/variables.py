@@ -6,11 +6,11 @@ Semantics as in Paketo's cpython, pip-install, environment-variables and image-l
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from buildpacks.api import Setting
 from imagebuilder.settings import Given
 from layers.errors import UsageError
+from layers.values import dataclass, field
 
 # Options by variable. Those that only some buildpacks read have no option of their own and keep their name.
 _OPTIONS = {

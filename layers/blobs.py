@@ -9,7 +9,6 @@ import itertools
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,6 +17,7 @@ from layers.canonical import Json
 from layers.descriptor import Descriptor
 from layers.digest import Digest
 from layers.errors import IntegrityError, StorageError
+from layers.values import dataclass
 
 _LAYOUT = {"imageLayoutVersion": "1.0.0"}
 _CHUNK = 1 << 20

@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
@@ -21,6 +20,7 @@ from layers.content import GZIP_HEADER, Reader
 from layers.digest import Digest, Hasher
 from layers.entry import Content, Deflated
 from layers.errors import IntegrityError
+from layers.values import dataclass
 
 Compression = Literal["gzip", "zstd", "none"]
 

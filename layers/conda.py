@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from layers.content import Reader
 from layers.entry import Content, Kind
 from layers.errors import IntegrityError
 from layers.scripts import Script
+from layers.values import dataclass
 from layers.zip import read_zip
 
 _CHUNK = 1 << 20

@@ -7,7 +7,6 @@ prefixes are conda's, the rest is normalised as wheels are: no bytecode, scripts
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,6 +15,7 @@ from layers.canonical import Json
 from layers.conda import CondaPackage, Recorded, damaged, unpack
 from layers.content import Reader
 from layers.entry import Checksum, Entry, Kind, Stored
+from layers.values import dataclass, replace
 from layers.wheel import Scheme
 
 # Files that name their prefix are rewritten in memory.

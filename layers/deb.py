@@ -1,7 +1,6 @@
 """A Debian package as entries (deb(5)): an ar archive that holds a version, a control archive and a data archive."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -9,6 +8,7 @@ from layers import gunzip, tarball, unzstd, xz
 from layers.bounded import at_most
 from layers.entry import Entry, Kind, Stored
 from layers.errors import IntegrityError
+from layers.values import dataclass
 
 _CHUNK = 1 << 20
 _CONTROL_MAX = 32 << 20

@@ -1,11 +1,11 @@
 """Descriptors: what the OCI image specification says of a blob (media type, digest, size)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from layers.canonical import Json
 from layers.digest import Digest
 from layers.errors import IntegrityError
+from layers.values import dataclass, field
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"

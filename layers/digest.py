@@ -2,10 +2,10 @@
 
 import hashlib  # noqa: TID251 the one door to hashing
 import re
-from dataclasses import dataclass
 from typing import Protocol
 
 from layers.errors import IntegrityError
+from layers.values import dataclass
 
 # Kinds of hashes that RECORD files and lock files may use, and how many bytes their values have.
 HASH_SIZES = {"sha256": 32, "sha384": 48, "sha512": 64}
@@ -26,7 +26,7 @@ class Hasher(Protocol):
         """Return the value in lower-case hexadecimal."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Digest:
     """`sha256:` and 64 lower-case hexadecimal digits; anything else cannot be a Digest.
 
@@ -45,6 +45,9 @@ class Digest:
 
     def __str__(self) -> str:
         return self.value
+
+    def __lt__(self, other: "Digest") -> bool:
+        return self.value < other.value
 
     @property
     def hex(self) -> str:

@@ -3,9 +3,9 @@
 import itertools
 import os
 import struct
-from dataclasses import dataclass
 
 from layers.entry import Stored
+from layers.values import dataclass
 
 # More than any real library has.
 _SEGMENTS_MAX = 256

@@ -5,11 +5,11 @@ bytes, a source file, or a piece of an archive on disk; it is read once, when th
 """
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 from layers.errors import IntegrityError
+from layers.values import dataclass
 
 # Longest path Linux takes (limits.h). A part that is empty, `.`, `..`, or longer than a name may be; one that engines
 # take for a whiteout, which deletes files of the layers below (image-spec, layer.md); a NUL.

@@ -10,7 +10,6 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from layers import record, scripts, tree, wheel
@@ -20,6 +19,7 @@ from layers.entry import Checksum, Entry, Kind, SourceFile, Stored, file
 from layers.errors import IntegrityError, UsageError
 from layers.record import Row
 from layers.scripts import Script
+from layers.values import dataclass, field, replace
 from layers.wheel import Scheme
 
 _TEXT_SIZE = 64 << 20

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import closing
-from dataclasses import dataclass
 
 from layers import compress, digest, tar
 from layers.blobs import BlobStore
@@ -11,6 +10,7 @@ from layers.compress import Compression
 from layers.descriptor import Descriptor
 from layers.digest import Digest
 from layers.entry import Entry
+from layers.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

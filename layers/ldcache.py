@@ -6,7 +6,8 @@ The linker finds libraries of Debian's own folders without it; Python's `ctypes.
 import re
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from layers.values import dataclass
 
 _MAGIC = b"glibc-ld.so.cache1.1"
 _LITTLE_ENDIAN = 2

@@ -4,10 +4,10 @@ import base64
 import csv
 import io
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from layers import digest
 from layers.entry import Checksum
+from layers.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Scripts: the programs that an installer makes of a wheel's entry points and of its own scripts."""
 
 import re
-from dataclasses import dataclass
+
+from layers.values import dataclass
 
 _SECTIONS = ("console_scripts", "gui_scripts")
 # As importlib.metadata reads an entry point; a script needs the attribute.

@@ -6,7 +6,6 @@ contents, links and whether a file is executable comes through.
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from layers import entry, gunzip, tarball, tree
@@ -14,6 +13,7 @@ from layers.bounded import at_most
 from layers.content import Reader
 from layers.entry import Entry, Kind, Stored
 from layers.errors import IntegrityError
+from layers.values import dataclass, replace
 from layers.zip import read_zip
 
 _CHUNK = 256 << 10

@@ -6,13 +6,13 @@ names, contents, symbolic links and whether a file is executable comes through.
 
 import posixpath
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from layers import entry, gunzip, tarball
 from layers.bounded import at_most
 from layers.entry import Entry, Kind, Stored
 from layers.errors import IntegrityError
+from layers.values import replace
 
 _CHUNK = 256 << 10
 # Ten times what the largest unpack to.

@@ -6,11 +6,11 @@ are raw bytes, as GNU tar writes them; a PAX header appears only where ustar can
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import replace
 
 from layers import content
 from layers.entry import Content, Entry, Kind, directory
 from layers.errors import IntegrityError
+from layers.values import replace
 
 # 1980-01-01T00:00:01Z: the first second that zip files and Python tools accept, and the one buildpacks use.
 MTIME = 315532801

@@ -7,12 +7,12 @@ that leaves the root or passes through a link, a name twice, a record twice, dev
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
 from layers import entry
 from layers.entry import Kind
 from layers.errors import IntegrityError
+from layers.values import dataclass
 
 _BLOCK = 512
 _ZERO = bytes(_BLOCK)

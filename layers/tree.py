@@ -9,12 +9,12 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from layers import content, entry
 from layers.entry import Entry, Kind, SourceFile
 from layers.errors import IntegrityError, StorageError, UsageError
+from layers.values import dataclass
 
 # A folder is opened relative to the one it is in, so that no part of a path can turn into a link on the way.
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -8,7 +8,6 @@ sorted, scripts of entry points written by one template (docs/decisions/0003-whe
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 from layers import digest, record, scripts
@@ -18,6 +17,7 @@ from layers.entry import Checksum, Content, Deflated, Entry, Kind, Stored, file
 from layers.errors import IntegrityError
 from layers.record import Row
 from layers.scripts import Script
+from layers.values import dataclass
 from layers.zip import Member, read_zip
 
 _TEXT_SIZE = 64 << 20

@@ -9,11 +9,11 @@ import os
 import re
 import stat
 import struct
-from dataclasses import dataclass
 from pathlib import Path
 
 from layers.entry import Checksum, Content, Deflated, Stored
 from layers.errors import IntegrityError
+from layers.values import dataclass
 
 # More than ten times the members of the largest wheels.
 _MEMBERS = 250_000

@@ -1,7 +1,8 @@
 """Causes: why two builds differ, each with what to do about it in one line."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+from layers.values import dataclass
 
 Group = Literal["metadata", "packaging", "content", "bytecode", "binary", "inputs", "documents"]
 

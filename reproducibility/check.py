@@ -2,8 +2,8 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 
+from layers.values import dataclass, field, replace
 from reproducibility import blame
 from reproducibility.blame import Loci
 from reproducibility.difference import Comparison, Difference, Known

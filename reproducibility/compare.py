@@ -1,8 +1,8 @@
 """Comparison: two images from their manifests down to the bytes of their files, stopping wherever they are equal."""
 
-from dataclasses import replace
 from pathlib import Path
 
+from layers.values import replace
 from reproducibility import bases, consequences, documents, matching
 from reproducibility.compared_layers import Comparer
 from reproducibility.difference import Comparison, Difference, ImageComparison, Known

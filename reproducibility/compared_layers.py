@@ -1,8 +1,8 @@
 """Differences of the layers of two images: pair by pair, or of the file systems that they make together."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
+from layers.values import replace
 from reproducibility import compression, entries, matching, rootfs
 from reproducibility.content import Content
 from reproducibility.difference import Aspect, Difference, LayerPair

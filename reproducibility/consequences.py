@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
 from typing import get_args
 
+from layers.values import replace
 from reproducibility import packages
 from reproducibility.difference import Aspect, Difference, Part
 from reproducibility.listing import Held

@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from layers.values import dataclass
 
 _CHUNK = 1 << 20
 

@@ -1,9 +1,9 @@
 """Differences: what is not the same in two images, as plain values. A difference is a result, not an exception."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
 
+from layers.values import dataclass, field
 from reproducibility.images import StoredImage, Subject
 
 Part = Literal["index", "manifest", "config", "layer", "file"]

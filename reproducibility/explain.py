@@ -5,10 +5,10 @@ documents, then text, then bytes. Whatever cannot be read as what it seems to be
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
+from layers.values import replace
 from reproducibility.content import Content
 from reproducibility.contents import binary, hexdump, places, records, structured, text
 from reproducibility.contents.traces import Finding

@@ -2,8 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 
+from layers.values import replace
 from reproducibility.content import Content
 from reproducibility.difference import Difference, Known
 

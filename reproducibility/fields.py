@@ -4,9 +4,9 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from layers.canonical import Json
+from layers.values import dataclass
 from reproducibility.difference import Aspect
 
 _SHORT = 300

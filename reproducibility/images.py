@@ -1,9 +1,9 @@
 """Images to compare: their documents and where their layers are, whoever made them."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
 from layers.canonical import Json
+from layers.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """Listings: what the tar of a layer holds, as values."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
+from layers.values import dataclass
 from reproducibility.content import Content
 
 Records = tuple[tuple[str, bytes], ...]

@@ -2,8 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from layers.values import dataclass
 from reproducibility.listing import Member
 
 _UMASKS = (0o002, 0o007, 0o022, 0o027, 0o077)

@@ -3,9 +3,9 @@
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 
+from layers.values import dataclass
 from reproducibility.difference import Aspect, Difference
 from reproducibility.listing import Held, Member, Members
 

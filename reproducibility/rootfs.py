@@ -1,8 +1,8 @@
 """File systems: what is left of the layers of an image once they lie on top of each other (image-spec, layer.md)."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
+from layers.values import replace
 from reproducibility.listing import Listing, Member, Members
 
 _WHITEOUT = ".wh."

@@ -4,7 +4,7 @@ Each has several other values, so that every further build of a check gets anoth
 this machine, and whether it can be, is decided by who runs the builds.
 """
 
-from dataclasses import dataclass
+from layers.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,11 @@ import re
 import struct
 import sys
 from collections.abc import Hashable
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import BinaryIO, NamedTuple
 
 from layers.errors import IntegrityError
+from layers.values import dataclass, field
 from reproducibility.content import Content
 from reproducibility.listing import Listing, Member, Meta, Records, Style
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +12,7 @@ from layers.descriptor import LAYER_GZIP, LAYER_TAR, LAYER_ZSTD, Descriptor
 from layers.digest import Digest
 from layers.errors import IntegrityError
 from layers.layer import Layer
+from layers.values import dataclass
 from reproducibility import gzip_header, tars
 from reproducibility.images import StoredLayer
 from reproducibility.listing import Listing

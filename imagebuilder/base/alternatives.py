@@ -9,7 +9,8 @@ import itertools
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+
+from layers.values import dataclass
 
 _CALL = re.compile(r"^[ \t]*update-alternatives[ \t](.*)$", re.MULTILINE)
 _SET = re.compile(r"^[ \t]*(?:for[ \t]+)?(\w+)(?:=|[ \t]+in[ \t]+)([^;\n]*)", re.MULTILINE)

@@ -7,7 +7,6 @@ an output needs them; a push leaves them where they are (docs/decisions/0071-lay
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import CancelledError
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from buildpacks import conda_layers
@@ -30,6 +29,7 @@ from layers.descriptor import CONFIG, Descriptor, Platform
 from layers.digest import Digest
 from layers.errors import BuildError, UsageError
 from layers.layer import Layer
+from layers.values import dataclass, field, replace
 
 if TYPE_CHECKING:  # the client takes 20 ms, which a build whose base is known must not pay
     from imagebuilder.registry.client import Repository

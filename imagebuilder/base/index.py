@@ -4,7 +4,6 @@ import re
 import time  # noqa: TID251 only formats a date that was signed
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cached_property
 
 from imagebuilder.base import version
@@ -14,6 +13,7 @@ from imagebuilder.base.release import Release, read_release
 from layers import xz
 from layers.digest import Digest
 from layers.errors import IntegrityError, UsageError
+from layers.values import dataclass
 
 Download = Callable[[str, int], bytes]
 

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from buildpacks.api import Source
+from layers.values import dataclass, replace
 
 _DEBIAN = "https://mirrors.kernel.org/debian"
 _SNAPSHOT = "https://snapshot.debian.org/archive"

@@ -5,7 +5,6 @@ A layer hides files of those below it: by another file at their path or above it
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from imagebuilder.base.root import Root
@@ -15,6 +14,7 @@ from layers.entry import Content, Entry, Kind, Stored
 from layers.errors import IntegrityError
 from layers.layer import Layer
 from layers.tarball import Forward, Member
+from layers.values import replace
 
 # How a file is kept: what the function makes of its content. None: the file does not matter.
 Reader = Callable[[bytes], bytes]

@@ -5,7 +5,6 @@ Plain values; the lock writes them down.
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from buildpacks.api import Source, Target
 from imagebuilder.base.probe import Found
@@ -14,6 +13,7 @@ from layers.descriptor import Descriptor, Platform
 from layers.digest import Digest
 from layers.errors import BuildError
 from layers.layer import Layer
+from layers.values import dataclass
 
 TIERS = ("base", "interpreter", "packages")
 # What the lock calls the packages of no image.

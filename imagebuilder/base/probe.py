@@ -7,7 +7,6 @@ found there, the headers or the image's own PYTHON_VERSION say it.
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 
 from buildpacks.api import Interpreter
@@ -16,6 +15,7 @@ from imagebuilder.base.overlay import Reader
 from imagebuilder.base.root import Root
 from layers.canonical import Json
 from layers.entry import Kind
+from layers.values import dataclass
 
 # What a config without PATH means, as engines have it.
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -3,12 +3,12 @@
 import re
 import time  # noqa: TID251 how old an index may be is asked of the clock; the answer is yes or an error
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from email.utils import mktime_tz, parsedate_tz
 from pathlib import Path
 
 from layers.digest import Digest
 from layers.errors import IntegrityError, UsageError
+from layers.values import dataclass
 
 _KEYRINGS = Path(__file__).parent / "keyrings"
 _FIELD = re.compile(r"([A-Za-z0-9-]+): *(.*)")

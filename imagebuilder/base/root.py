@@ -4,11 +4,11 @@ import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field, replace
 
 from layers.content import Reader
 from layers.deb import Deb
 from layers.entry import Entry, Kind
+from layers.values import dataclass, field, replace
 
 # What a container never reads. Of the documentation the copyright files stay, as their licences ask.
 _DROPPED = re.compile(

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from imagebuilder import config, remote, reports, settings, text
@@ -15,6 +14,7 @@ from imagebuilder.progress import Progress
 from imagebuilder.request import BuildRequest
 from imagebuilder.settings import Given
 from layers.errors import UsageError
+from layers.values import dataclass, replace
 from reproducibility import check as checks
 from reproducibility.check import Verdict
 from reproducibility.compare import compare

@@ -5,11 +5,11 @@ same seed, so that a difference is put down to what was varied and not to the ti
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 
 from imagebuilder.check.disguise import Disguise
 from imagebuilder.check.host import Host
 from imagebuilder.options import BY_KEY
+from layers.values import dataclass, field
 
 _SECONDS = {"days": 86400, "hours": 3600}
 _LOCALE = (

@@ -5,10 +5,10 @@ import shutil
 import stat
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from layers.digest import Digest
+from layers.values import dataclass
 
 # Nobody builds from these. `ignored` is asked all the same, as an application may say otherwise.
 _NEVER_READ = {

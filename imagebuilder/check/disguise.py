@@ -12,7 +12,7 @@ import os
 import socket
 import sys
 import time  # noqa: TID251 a clock is set by how far it is from the right one
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass  # noqa: TID251 it runs without the rest of the program
 from pathlib import Path
 
 _CLONE_NEWUTS = 0x04000000

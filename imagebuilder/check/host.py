@@ -9,11 +9,11 @@ import sys
 import time  # noqa: TID251 all builds of a check begin at one time
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from imagebuilder.check import children
 from imagebuilder.check.disguise import Disguise
+from layers.values import dataclass
 from reproducibility.scenarios import SCENARIOS
 
 # Where distributions put libfaketime, below /usr.

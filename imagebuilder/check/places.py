@@ -10,11 +10,11 @@ import stat
 import tempfile  # noqa: TID251 where temporary files go, if another user has to reach them
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from imagebuilder.check import copies
 from layers import scratch
+from layers.values import dataclass
 
 _ROOM = 1 << 30  # for the store and temporary files of a build
 _PROBED = [f"file-{number}" for number in range(8)]

@@ -10,7 +10,6 @@ import sys
 import time  # noqa: TID251 how long builds take, and when they were made, is told to people
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import imagebuilder
@@ -29,6 +28,7 @@ from imagebuilder.progress import Progress
 from imagebuilder.registry.settings import RegistrySettings
 from imagebuilder.request import BuildRequest
 from layers.digest import Digest
+from layers.values import dataclass, field, replace
 from reproducibility.check import Built
 from reproducibility.scenarios import SCENARIOS
 

@@ -6,10 +6,10 @@ megabytes is not put together again to find out which variation reaches a file o
 
 import os
 import shutil
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from imagebuilder.cache import blob_of
+from layers.values import dataclass, field
 
 
 @dataclass(slots=True)

@@ -1,7 +1,6 @@
 """Bytecode: modules compiled by the interpreter that will run them (PEP 552, unchecked hashes)."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from layers.canonical import Json
 from layers.entry import Entry, Kind
 from layers.errors import BuildError
 from layers.unpack import unpack
+from layers.values import dataclass, replace
 
 _PROGRAM, _SOURCES, _RESULT = "/build/program", "/build/sources", "/build/result"
 _serial = count()

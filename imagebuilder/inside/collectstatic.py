@@ -9,7 +9,6 @@ import os
 import posixpath
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from buildpacks.api import Files, LayerSpec, Source
@@ -29,6 +28,7 @@ from layers.errors import BuildError, UsageError
 from layers.layer import Layer
 from layers.on_disk import on_disk
 from layers.unpack import unpack
+from layers.values import dataclass
 
 _PROGRAM, _RESULT, _ANSWER = "/build/program", "/build/result", "answer.json"
 _ANSWER_MAX = 64 << 10

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from buildpacks import conda_layers
@@ -12,6 +11,7 @@ from imagebuilder.buildroot import build_root, here, root_key
 from imagebuilder.cache import Cache
 from layers.digest import Digest
 from layers.errors import UsageError
+from layers.values import dataclass, replace
 
 _alone = threading.Lock()
 

@@ -4,7 +4,6 @@ import posixpath
 import shutil
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import imagebuilder
@@ -25,6 +24,7 @@ from layers.entry import Entry
 from layers.errors import BuildError
 from layers.installed import Installed, read_installed
 from layers.unpack import unpack
+from layers.values import dataclass, field
 from layers.wheel import read_wheel
 
 # It can be imported inside only.

@@ -6,12 +6,12 @@ and what is built from source is replaced by the wheel that was built. pip has n
 
 import posixpath
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from buildpacks import locks
 from buildpacks.api import App, value_at
 from layers import canonical
 from layers.canonical import Json
+from layers.values import dataclass, field
 
 # Places inside the sandbox.
 ENVIRONMENT = "/build/site-packages"

@@ -10,11 +10,11 @@ import json
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from imagebuilder.reference import HUB
 from layers.errors import UsageError
+from layers.values import dataclass, field
 
 _HELPER_TIMEOUT_S = 30
 _LIMIT = 1 << 20

@@ -1,7 +1,8 @@
 """Registry settings: what the user said of registries, and how patient we are with them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+
+from layers.values import dataclass, field
 
 # Bytes that are read and sent at a time.
 BLOCK = 1 << 18

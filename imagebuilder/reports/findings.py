@@ -2,10 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from imagebuilder.audit import Audit
+from layers.values import dataclass
 from reproducibility.causes import CAUSES, Cause
 from reproducibility.difference import Comparison, Difference, ImageComparison, LayerPair
 from reproducibility.images import StoredImage, Subject

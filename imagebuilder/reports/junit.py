@@ -5,12 +5,12 @@ The form is that of Jenkins' junit-10.xsd, which GitLab, GitHub's actions and ot
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
 from imagebuilder import text
 from imagebuilder.reports import findings
 from imagebuilder.reports.findings import Findings
+from layers.values import dataclass
 from reproducibility.difference import Difference
 
 _MOST = 50  # differences that a failure lists

@@ -2,9 +2,9 @@
 
 import html
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from imagebuilder import text
+from layers.values import dataclass
 
 _EMPTY = frozenset({"meta", "br"})  # elements without an end
 

@@ -5,13 +5,13 @@ The same input gives the same bytes. Without JavaScript a page is complete but f
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from imagebuilder.display import json_line
 from imagebuilder.reports.markup import Html, element, escape, join
 from layers.canonical import Json
 from layers.digest import Digest
+from layers.values import dataclass
 
 _FOLDER = Path(__file__).parent
 

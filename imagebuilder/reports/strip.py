@@ -1,10 +1,10 @@
 """Strips: the layers of images as bars, as wide as they are large, coloured by a class of the style sheet."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from imagebuilder import text
 from imagebuilder.reports.markup import Html, element
+from layers.values import dataclass
 
 _WIDTH, _HEIGHT = 1000.0, 10.0  # stretched to what there is
 _NARROWEST = 9.0

@@ -2,13 +2,13 @@
 
 import textwrap
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imagebuilder import text
 from imagebuilder.audit import Audit
 from imagebuilder.reports import findings
 from imagebuilder.reports.findings import Findings, FoundCause, FoundLayer
+from layers.values import dataclass
 from reproducibility.difference import Difference, ImageComparison
 
 if TYPE_CHECKING:  # a diff does not pay for the check

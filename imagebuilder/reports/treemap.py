@@ -4,10 +4,10 @@ The map is bounded whatever it shows: what would be too small to see is drawn as
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from imagebuilder import text
 from imagebuilder.reports.markup import Html, element
+from layers.values import dataclass
 
 _WIDTH, _HEIGHT = 1200.0, 480.0
 _SMALLEST = 384.0  # area of a rectangle; there can be 1,500 of them

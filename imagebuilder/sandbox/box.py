@@ -5,11 +5,11 @@ The rungs bubblewrap and namespaces understand the same words, those of bwrap(1)
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from layers.errors import BuildError
 from layers.on_disk import on_disk
+from layers.values import dataclass, field
 
 # The user inside, whoever builds: `nonroot` of our own bases.
 UID = 65532

@@ -9,10 +9,10 @@ import subprocess  # noqa: TID251 the one place where commands of builds are sta
 import time  # noqa: TID251 how long a command may take, and took
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Literal
 
 from imagebuilder.sandbox.box import Limits
+from layers.values import dataclass
 
 _TAIL = 64 << 10
 _STATUS_MAX = 1 << 20

@@ -8,13 +8,13 @@ import functools
 import os
 import shutil
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from imagebuilder.sandbox import box, process
 from imagebuilder.sandbox.box import UID, Limits
 from layers.errors import BuildError
+from layers.values import dataclass
 
 Name = Literal["bubblewrap", "namespaces", "chroot"]
 NAMES: tuple[Name, ...] = ("bubblewrap", "namespaces", "chroot")

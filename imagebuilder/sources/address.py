@@ -2,10 +2,10 @@
 
 import posixpath
 import re
-from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
 from layers.errors import BuildError
+from layers.values import dataclass
 
 _SCHEMES = ("https", "ssh", "file")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")

@@ -1,11 +1,11 @@
 """Build backends: what the pyproject.toml of a source says of how a wheel is made of it (PEP 517, PEP 518)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import tomli
 
 from layers.errors import BuildError
+from layers.values import dataclass
 
 # PEP 517: what to assume if nothing is said.
 _BACKEND = "setuptools.build_meta:__legacy__"

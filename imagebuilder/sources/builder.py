@@ -10,7 +10,6 @@ import stat
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -36,6 +35,7 @@ from layers.digest import Digest
 from layers.errors import BuildError, UsageError
 from layers.sdist import Sdist, read_sdist
 from layers.unpack import unpack
+from layers.values import dataclass, field
 from layers.wheel import read_wheel
 
 _MEDIA_TYPE = "application/zip"

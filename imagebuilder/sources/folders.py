@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from buildpacks.api import App
@@ -10,6 +9,7 @@ from layers import digest, entry, tar, tree
 from layers.content import stamp
 from layers.digest import Digest
 from layers.entry import Entry, Kind, SourceFile
+from layers.values import dataclass, field, replace
 
 # What a build of the project left there. At the top of the application they are left out already.
 _MADE = ("build", "dist")

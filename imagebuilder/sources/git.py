@@ -7,7 +7,6 @@ not count, since files are taken from the commit itself. No hook runs, and nothi
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from buildpacks.api import Repository, Source
@@ -17,6 +16,7 @@ from layers import entry, scratch, tar, tree
 from layers.blobs import BlobStore
 from layers.entry import Entry, Stored
 from layers.errors import BuildError, IntegrityError
+from layers.values import dataclass, replace
 
 _TEXTS = ("pyproject.toml", "setup.cfg", "setup.py")
 _TEXT_MAX = 4 << 20

@@ -1,7 +1,6 @@
 """Pins of what wheels are built with: what a source and its backend say they require, as wheels by hash."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 from buildpacks import selection
 from buildpacks.api import Interpreter, PinnedWheel
@@ -9,6 +8,7 @@ from buildpacks.services import Resolver
 from imagebuilder.lock import LockedStep
 from imagebuilder.sources.builder import SourceBuilder
 from layers.errors import BuildError
+from layers.values import replace
 
 
 def complete(

@@ -5,7 +5,6 @@ built of its source in the sandbox and put where uv finds it; then uv is asked a
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from imagebuilder.unresolved import NoWheelError
 from layers import scratch
 from layers.canonical import Json
 from layers.digest import Digest
+from layers.values import dataclass, replace
 from layers.wheel import read_wheel
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ import bisect
 import itertools
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from layers.values import dataclass
 
 # How often what lies between anchors is looked at again.
 _DEPTH = 6

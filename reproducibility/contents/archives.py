@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Literal
 
+from layers.values import dataclass
 from reproducibility.content import Content
 from reproducibility.contents import hexdump, members, table
 from reproducibility.contents.finding import Finding, told

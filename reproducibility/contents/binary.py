@@ -3,8 +3,8 @@
 import itertools
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 
+from layers.values import replace
 from reproducibility.contents import alignment, calendars, hexdump, traces
 from reproducibility.contents.alignment import Region
 from reproducibility.contents.traces import Finding, Trace

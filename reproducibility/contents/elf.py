@@ -3,9 +3,9 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice, zip_longest
 
+from layers.values import dataclass
 from reproducibility.content import Content
 from reproducibility.contents import hexdump, sections, table, traces
 from reproducibility.contents.finding import Finding, told

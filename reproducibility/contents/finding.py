@@ -1,8 +1,8 @@
 """Findings: the causes found in one file, before they are differences of it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from layers.values import dataclass
 from reproducibility.contents import table
 from reproducibility.difference import Difference, View
 

@@ -6,8 +6,8 @@ come first.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from layers.values import dataclass
 from reproducibility.contents import calendars
 from reproducibility.difference import Known
 

@@ -3,8 +3,8 @@
 import struct
 import zlib  # noqa: TID251 files are inflated to be compared
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
+from layers.values import dataclass
 from reproducibility.content import Content
 from reproducibility.contents import hexdump, members, table
 from reproducibility.difference import Difference, Known

@@ -8,7 +8,8 @@ comparing two numbers, and a small file whose references unfold into an endless 
 import struct
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+
+from layers.values import dataclass, field
 
 # The largest .pyc of the standard library has 200,000 objects; the deepest 20 levels.
 _OBJECTS_MAX = 400_000

@@ -9,9 +9,9 @@ import tempfile  # noqa: TID251 a file without a name holds what was in an archi
 import zlib  # noqa: TID251 members are inflated to be compared
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from layers.errors import BuildError
+from layers.values import dataclass
 from reproducibility import tars
 from reproducibility.content import Content
 from reproducibility.contents import table

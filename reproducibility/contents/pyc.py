@@ -2,8 +2,8 @@
 
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
+from layers.values import dataclass
 from reproducibility.content import Content
 from reproducibility.contents import marshal, table
 from reproducibility.contents.finding import Finding, told

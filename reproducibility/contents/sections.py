@@ -6,8 +6,8 @@ Both widths and byte orders are read. What lies outside of a file or is too larg
 import struct
 import zlib  # noqa: TID251 debug information may be compressed
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from layers.values import dataclass
 from reproducibility.content import Content
 
 # Larger than those of Chromium.

@@ -2,8 +2,8 @@
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from layers.values import dataclass
 from reproducibility.contents import alignment, hexdump, traces
 from reproducibility.contents.alignment import Region
 from reproducibility.contents.traces import Finding, Trace

@@ -6,8 +6,8 @@ import re
 import urllib.parse
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
+from layers.values import dataclass
 from reproducibility.contents import alignment, hexdump
 from reproducibility.contents.alignment import Region
 from reproducibility.contents.forms import FORMS
