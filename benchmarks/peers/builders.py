@@ -107,7 +107,7 @@ class Ours(Builder):
         return [sys.executable, "-m", "imagebuilder", *words]
 
     def prepare(self, application: Application) -> None:
-        for variant in ("first", "added", "bumped"):
+        for variant in sorted(folder.name for folder in application.pins.iterdir()):
             application.take(variant)
             # A build, not `lock`: it records the layers, too.
             places = ("--cache-dir", f"{self.folder}/locking", "--output", f"oci:{self.folder}/locking.oci")

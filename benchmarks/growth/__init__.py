@@ -1,0 +1,1 @@
+"""How the cost of builds grows with files, packages and bytes."""
