@@ -7,10 +7,10 @@ from benchmarks.growth.growths import SCENARIOS, Growth, Growths
 from benchmarks.growth.subjects import UNITS
 from benchmarks.peers.chart import line, svg, text
 
-PANEL, LEFT, RIGHT, TOP, HIGH, BELOW = 280, 52, 266, 92, 170, 62
+PANEL, LEFT, RIGHT, TOP, HIGH, BELOW = 280, 52, 266, 88, 160, 50
 # Seconds of the processor, on a logarithmic scale; MB of memory, on a linear one with its goal.
 LEAST_S, MOST_S = 0.03, 100.0
-MOST_MB, GOAL_MB = 200, 150
+MOST_MB, GOAL_MB = 170, 150
 
 
 def lines(growths: Growths) -> str:
@@ -49,7 +49,7 @@ def _memory(growth: Growth) -> Iterator[str]:
     yield text(LEFT - 42, TOP + HIGH + 22, "MB of memory", "strong")
     for size in (0, 50, 100, GOAL_MB):
         yield from _level(_linear_y(size), f"{size}")
-    yield text(RIGHT, _linear_y(GOAL_MB) - 5, "goal", "quiet", "end")
+    yield text(RIGHT, _linear_y(GOAL_MB) + 14, "goal: below", "quiet", "end")
     for number, scenario in enumerate(SCENARIOS):
         points = growth.points(scenario, "memory")
         yield from _line(number, [(_x(growth, x), _linear_y(y / 1e6)) for x, y in points])

@@ -11,6 +11,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.peers.measure import Cost, run
@@ -107,12 +108,18 @@ class Ours(Builder):
         return [sys.executable, "-m", "imagebuilder", *words]
 
     def prepare(self, application: Application) -> None:
+        # What is pinned does not depend on what is in the folders of the application, which may have gigabytes.
+        top = replace(application, folder=self.folder / "locked application")
+        shutil.rmtree(top.folder, ignore_errors=True)
+        top.folder.mkdir()
+        for file in filter(Path.is_file, application.folder.iterdir()):
+            shutil.copyfile(file, top.folder / file.name)
         for variant in sorted(folder.name for folder in application.pins.iterdir()):
-            application.take(variant)
+            top.take(variant)
             # A build, not `lock`: it records the layers, too.
             places = ("--cache-dir", f"{self.folder}/locking", "--output", f"oci:{self.folder}/locking.oci")
-            run([self._command("build", str(application.folder), *places)], self.environment)
-            shutil.move(application.folder / "imagebuilder.lock", application.pins / variant / "imagebuilder.lock")
+            run([self._command("build", str(top.folder), *places)], self.environment)
+            shutil.move(top.folder / "imagebuilder.lock", application.pins / variant / "imagebuilder.lock")
 
     def forget(self, *, base: bool) -> None:  # noqa: ARG002 of a base image nothing is kept
         shutil.rmtree(self.folder / "cache", ignore_errors=True)
