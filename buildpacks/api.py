@@ -252,6 +252,7 @@ class LayerSpec:
     parallel with those of other layers, and handed to `entries` as files on disk whose hashes have been checked.
     `plan` shows the `packages` that are in a layer, and `why` they are together.
     `pinned`: all that its bytes depend on is in the lock, and nothing in the folder of the application.
+    `local`: the key means something on this machine alone, as one that is made of the times of files.
     """
 
     name: str
@@ -261,6 +262,7 @@ class LayerSpec:
     packages: tuple[str, ...] = ()
     why: str = ""
     pinned: bool = False
+    local: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ def layer(request: BuildRequest, at: str, progress: Progress) -> LayerSpec:
                 f"{printable(entry.path)} has {entry.size / 1e6:.0f} MB; "
                 "name it in .imagebuilderignore if the image can do without it"
             )
-    return LayerSpec("application", _key(found, request, listed_ns), lambda _files: found)
+    return LayerSpec("application", _key(found, request, listed_ns), lambda _files: found, local=True)
 
 
 def is_settled(changed_ns: int, seen_ns: int) -> bool:

@@ -45,15 +45,18 @@ def build(request: BuildRequest, progress: Progress) -> BuildOutcome:
             request.compression,
             request.workers,
             use_cache=request.use_cache,
-            elsewhere=known_layers.finder(request, pins, progress),
+            elsewhere=known_layers.finders(request, pins, cache.store, progress),
         )
         own = workshop.make(specs, progress)
         known_layers.settle(request, pins, specs, own, progress)
         made = (*(MadeLayer(layer, cached=True) for layer in inherited.layers), *own)
-        made += workshop.make(describe_static_files(request, pins, run, made, workshop, scratch=unpacked), progress)
+        static = describe_static_files(request, pins, run, made, workshop, scratch=unpacked)
+        made += workshop.make(static, progress)
         exported = export(cache.store, [each.layer for each in made], run, platform=request.platform)
         image = replace(exported, origins={**inherited.origins, **known_layers.origins(made)})
         pushed, written = deliver(request, image, cache, supplied.images, progress)
+        own = made[len(inherited.layers) :]
+        known_layers.share(request, zip([*specs, *static], own, strict=True), cache.store, progress)
     return _outcome(request, image, made, progress, pushed=pushed, outputs=written)
 
 

@@ -141,8 +141,7 @@ def load(chosen: Chosen) -> Configuration:
 def _request(source: Path, values: Values, tables: Tables, *, project: FileSettings, chosen: Chosen) -> BuildRequest:
     title = values.text("name", project.project_name)
     name = destinations.normalised(title or source.resolve().name)
-    tags = tuple(reference.parse(tag).familiar for tag in values.list("tag") or (name,))
-    _check_push(values, tags)
+    tags = _tags(values, name)
     outputs = destinations.outputs(
         values.list("output"), load=values.text("load"), name=name, tags=tags, push=values.on("push")
     )
@@ -173,6 +172,8 @@ def _request(source: Path, values: Values, tables: Tables, *, project: FileSetti
         insecure_registries=frozenset(values.list("insecure-registry")),
         token_hosts=frozenset(values.list("token-host")),
         outputs=outputs,
+        cache_from=values.list("cache-from"),
+        cache_to=values.text("cache-to"),
         locked=values.on("locked"),
         offline=values.on("offline"),
         use_cache=not values.on("no-cache"),
@@ -236,6 +237,17 @@ def _creation_time(given: Mapping[str, Given], source: Path, chosen: Chosen) -> 
         time = created.of(found.text, found.origin, source=source, environment=chosen.environment)
         return {"created": Given((time,), found.origin)}
     return {}
+
+
+def _tags(values: Values, name: str) -> tuple[str, ...]:
+    """Return the names of the image; they and those of caches are ones that registries can have."""
+    tags = tuple(reference.parse(tag).familiar for tag in values.list("tag") or (name,))
+    _check_push(values, tags)
+    for cache in values.list("cache-from"):
+        reference.parse_source(cache)
+    if values.on("cache-to"):
+        destinations.check_target(reference.parse(values.text("cache-to")))
+    return tags
 
 
 def _check_push(values: Values, tags: tuple[str, ...]) -> None:

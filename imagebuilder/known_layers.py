@@ -4,7 +4,7 @@ A push names such a layer; nobody fetches what it is made of. What a lock says i
 every layer that is made or in the cache (docs/decisions/0191-layers-that-the-lock-knows.md).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,12 +12,13 @@ from buildpacks.api import LayerSpec
 from imagebuilder import lock as lockfile
 from imagebuilder import recorded, reference, together
 from imagebuilder.lock import PlatformLock
-from imagebuilder.make import MadeLayer
+from imagebuilder.make import Finder, MadeLayer
 from imagebuilder.progress import Progress
 from imagebuilder.recorded import RecordedLayer
 from imagebuilder.reference import Reference
 from imagebuilder.request import BuildRequest
 from imagebuilder.together import GivenUp
+from layers.blobs import BlobStore
 from layers.digest import Digest
 from layers.errors import IntegrityError, StorageError
 from layers.layer import Layer
@@ -29,18 +30,54 @@ if TYPE_CHECKING:  # see below
 # Questions at a time: each is one round trip.
 _QUESTIONS = 8
 
-Finder = Callable[[Sequence[LayerSpec]], Sequence[MadeLayer | None]]
 
+def finders(request: BuildRequest, pins: PlatformLock, store: BlobStore, progress: Progress) -> tuple[Finder, ...]:
+    """Return what finds layers in the repositories that a build pushes to, then in the caches it is to use.
 
-def finder(request: BuildRequest, pins: PlatformLock, progress: Progress) -> Finder:
-    """Return what finds layers in the repositories that a build pushes to.
-
-    It finds none if the bytes are needed here: for an output, or to run what the image holds.
+    The former finds none if the bytes are needed here: for an output, or to run what the image holds.
     """
+    if not request.use_cache:
+        return ()
     pushes_alone = request.push and not request.outputs and not request.collectstatic
-    if not pins.layers or not pushes_alone or not request.use_cache:
-        return lambda specs: [None] * len(specs)
-    return _Search(request, {each.key: each for each in pins.layers}, progress).find
+    records = {each.key: each for each in pins.layers}
+    found: list[Finder] = []
+    if records and pushes_alone:
+        found.append(_Search(request, records, progress).find)
+    if request.cache_from and not request.offline:
+        from imagebuilder import shared_cache  # few builds share layers, and the registry client takes 25 ms
+
+        target = reference.parse(request.tags[0]) if pushes_alone else None
+        search = shared_cache.Search(request, store, progress, target)
+        found.append(_agreeing(search.find, records, request, progress))
+    return tuple(found)
+
+
+def _agreeing(
+    find: Finder, records: Mapping[Digest, RecordedLayer], request: BuildRequest, progress: Progress
+) -> Finder:
+    """Return a finder that leaves out layers of which the lock says something else: it is reviewed, a cache is not."""
+
+    def agrees(spec: LayerSpec, found: MadeLayer) -> bool:
+        record = recorded.record(spec, recorded.key(spec, request.compression), found.layer)
+        known = records.get(record.key, record) if spec.pinned else record
+        if replace(known, name=record.name) != record:
+            progress.warn(f"a cache says wrongly of the layer {spec.name} that it is {record.digest} (IB956)")
+            return False
+        return True
+
+    return lambda specs: [
+        each if each and agrees(spec, each) else None for spec, each in zip(specs, find(specs), strict=True)
+    ]
+
+
+def share(
+    request: BuildRequest, layers: Iterable[tuple[LayerSpec, MadeLayer]], store: BlobStore, progress: Progress
+) -> None:
+    """Bring the layers of a build that has succeeded to a cache, if it has one to fill."""
+    if request.cache_to and not request.offline:
+        from imagebuilder import shared_cache  # see above
+
+        shared_cache.share(request, layers, store, progress)
 
 
 def origins(made: Sequence[MadeLayer]) -> Mapping[Digest, Reference]:
@@ -57,18 +94,21 @@ def settle(
     """
     before = {each.key: each for each in pins.layers}
     pinned = [(spec, each) for spec, each in zip(specs, made, strict=True) if spec.pinned]
-    now = tuple(recorded.record(spec, recorded.key(spec, request.compression), each.layer) for spec, each in pinned)
-    for record in now:
+    now: list[RecordedLayer] = []
+    for spec, each in pinned:
+        record = recorded.record(spec, recorded.key(spec, request.compression), each.layer)
         known = before.get(record.key, record)
         if replace(known, name=record.name) != record:
             _differs(known, record, request, progress)
-    if now == pins.layers or request.locked:
+        if record.key in before or not each.claimed:
+            now.append(record)
+    if tuple(now) == pins.layers or request.locked:
         return
     locks, name = lockfile.read(request.source), str(request.platform)
     if locks.get(name) != pins:
         return  # somebody has pinned anew meanwhile
     try:
-        lockfile.write(request.source, {**locks, name: replace(pins, layers=now)})
+        lockfile.write(request.source, {**locks, name: replace(pins, layers=tuple(now))})
     except StorageError as error:  # the lock fits, and a build needs no more of it
         progress.note(f"layers are not recorded: {error.message}")
 

@@ -19,22 +19,26 @@ from layers.values import dataclass, replace
 
 @dataclass(frozen=True, slots=True)
 class MadeLayer:
-    """A layer, and whether it was there already; `origin` is the repository that has it, if the store need not."""
+    """A layer, and whether it was there already; `origin` is the repository that has it, if the store need not.
+
+    `claimed`: that it is what comes of its inputs is only what a shared cache says.
+    """
 
     layer: Layer
     cached: bool
     origin: Reference | None = None
+    claimed: bool = False
 
 
-def _unknown(specs: Sequence[LayerSpec]) -> Sequence[MadeLayer | None]:
-    return [None] * len(specs)
+# Finds layers that need not be made; None for those that it does not know.
+Finder = Callable[[Sequence[LayerSpec]], Sequence[MadeLayer | None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
     """What layers are made with. `fetch` returns files on disk whose hashes were checked.
 
-    `elsewhere` says of layers that are not in the cache which of them need not be made, because a registry has them.
+    `elsewhere` are asked, one after the other, for layers that are not in the cache.
     """
 
     cache: Cache
@@ -42,12 +46,13 @@ class Workshop:
     compression: Compression
     workers: int
     use_cache: bool = True
-    elsewhere: Callable[[Sequence[LayerSpec]], Sequence[MadeLayer | None]] = _unknown
+    elsewhere: Sequence[Finder] = ()
 
     def make(self, specs: Sequence[LayerSpec], progress: Progress) -> tuple[MadeLayer, ...]:
         """Return a layer for each description, in the same order, whatever finishes first."""
         made: dict[int, MadeLayer] = {}
-        for way in (self._find_all, self.elsewhere, lambda missing: self._write(missing, progress)):
+        ways: Sequence[Finder] = (self._find_all, *self.elsewhere, lambda missing: self._write(missing, progress))
+        for way in ways:
             missing = [at for at in range(len(specs)) if at not in made]
             if missing:
                 found = way([specs[at] for at in missing])
@@ -58,7 +63,7 @@ class Workshop:
         return [self._find(spec) for spec in specs]
 
     def _find(self, spec: LayerSpec) -> MadeLayer | None:
-        layer = self.cache.find(self._key(spec)) if spec.key and self.use_cache else None
+        layer = self.cache.find(key(spec, self.compression)) if spec.key and self.use_cache else None
         return MadeLayer(replace(layer, created_by=spec.name), cached=True) if layer else None
 
     def _write(self, specs: Sequence[LayerSpec], progress: Progress) -> Sequence[MadeLayer]:
@@ -85,18 +90,19 @@ class Workshop:
             cancelled=given_up,
         )
         if spec.key:
-            self.cache.remember(self._key(spec), layer)
+            self.cache.remember(key(spec, self.compression), layer)
         step.advance(_weight(spec))
         return layer
 
-    def _key(self, spec: LayerSpec) -> dict[str, Json]:
-        """Name all that decides a layer's bytes: its inputs, the compressor, and the release that puts it together."""
-        return {
-            "format": FORMAT,
-            "release": imagebuilder.__version__,
-            "compression": compress.identify(self.compression),
-            "layer": spec.key,
-        }
+
+def key(spec: LayerSpec, compression: Compression) -> dict[str, Json]:
+    """Name all that decides a layer's bytes: its inputs, the compressor, and the release that puts it together."""
+    return {
+        "format": FORMAT,
+        "release": imagebuilder.__version__,
+        "compression": compress.identify(compression),
+        "layer": spec.key,
+    }
 
 
 def _weight(spec: LayerSpec) -> int:

@@ -89,6 +89,8 @@ OPTIONS = (
     Option("locked", "fail if the lock does not fit, do not update it", commands=_BUILD),
     Option("offline", "use only what is in the cache", commands=("build", "lock", "check", "audit")),
     Option("no-cache", "make every layer anew", commands=_BUILD),
+    Option("cache-from", "registry's cache to take layers from; may be repeated", "REF", "", _BUILD, many=True),
+    Option("cache-to", "registry's cache to bring layers to", "REF", "", _BUILD),
     Option("bytecode", "of modules: none (default), unchecked-hash", "KIND", "", _DECIDE, BYTECODE, file="text"),
     Option("compression", "of layers: gzip (default), zstd or none", "NAME", "", _DECIDE, COMPRESSIONS, file="text"),
     Option("created", "time in the image: git, now, seconds, RFC 3339", "TIME", "", _DECIDE, file="text"),

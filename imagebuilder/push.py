@@ -100,9 +100,14 @@ class _Push:
         return Pushed(self._repository.reference.name, wrong, fates)
 
     def _known(self, found: Sequence[Descriptor | None]) -> set[Digest]:
-        """Return blobs that are there without asking for each: those of an image that one of the tags names now."""
+        """Return blobs that are there without asking for each: those of an image that one of the tags names now.
+
+        If no more are left than can be asked for at once, its manifest would take as long and say less.
+        """
         here = self._repository.reference.name
         known = {blob for blob, origin in self._parts.origins.items() if origin.name == here}
+        if len({blob.digest for blob in self._parts.blobs} - known) <= _UPLOADS:
+            return known
         for now in found:
             if now and now.media_type in MANIFESTS:
                 with suppress(BuildError):  # whatever is wrong with it, it may be replaced

@@ -1,6 +1,6 @@
 """Remote blobs: those of a repository of a registry, and those of an image whose layers are partly elsewhere."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,18 @@ def settings_of(request: BuildRequest, progress: Progress) -> RegistrySettings:
     return RegistrySettings(
         request.environment, request.insecure_registries, token_hosts=request.token_hosts, note=progress.note
     )
+
+
+# Is told how many bytes have arrived; what it raises ends the transfer.
+Advance = Callable[[int], object]
+
+
+def bring(repository: "Repository", blob: Descriptor, store: BlobStore, advance: Advance) -> None:
+    """Bring a blob of a repository into a store. Raises what the client and the store raise."""
+    with store.writer(blob.digest, blob.size) as copy:
+        for chunk in repository.blob(blob):
+            copy.write(chunk)
+            advance(len(chunk))
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,8 @@ class BuildRequest:
     insecure_registries: frozenset[str] = frozenset()
     token_hosts: frozenset[str] = frozenset()
     outputs: tuple[Output, ...] = ()
+    cache_from: tuple[str, ...] = ()
+    cache_to: str = ""
     locked: bool = False
     offline: bool = False
     use_cache: bool = True

@@ -175,12 +175,14 @@ class BaseImages:
         )
 
     def _bring(self, repository: "Repository", blob: Descriptor, step: Step, given_up: GivenUp) -> None:
-        with self.cache.store.writer(blob.digest, blob.size) as copy:
-            for chunk in repository.blob(blob):
-                copy.write(chunk)
-                step.advance(len(chunk))
-                if given_up():
-                    raise CancelledError
+        from imagebuilder import remote  # see above
+
+        def advance(size: int) -> None:
+            step.advance(size)
+            if given_up():
+                raise CancelledError
+
+        remote.bring(repository, blob, self.cache.store, advance)
 
     def _find(self, layers: Sequence[Layer], config: Document, repository: "Repository", step: Step) -> Found:
         """Look at all layers, unless that was done before."""

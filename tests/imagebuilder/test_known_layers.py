@@ -154,6 +154,9 @@ def test_a_fresh_runner_with_the_lock_sends_the_application_alone_and_fetches_no
     sent = [one for one in registry.traffic.requests if one.body.received]
     assert len(sent) == 3  # and the manifest
     assert registry.traffic.asked("GET", "/blobs/") == 0
+    # Four layers, the tag, three blobs that are not known to be there, two of which are sent, and the manifest.
+    asked = [one.method for one in registry.traffic.requests if one.path != "/v2/"]
+    assert sorted(asked) == sorted(["HEAD"] * (4 + 1 + 3) + ["POST", "PUT"] * 2 + ["PUT"])
     assert first["manifest_digest"] != second["manifest_digest"]
     (app / "main.py").write_text("print('hello')\n")
     assert pushed(place, registry)["manifest_digest"] == first["manifest_digest"]

@@ -103,12 +103,25 @@ def test_layers_of_the_image_that_a_tag_names_now_are_not_asked_for(registry: Re
     assert complete(registry, "app", "1")
 
 
-def test_a_blob_that_the_registry_has_lost_is_uploaded_again(registry: Registry, tmp_path: Path) -> None:
+def test_no_manifest_is_fetched_where_so_few_blobs_are_left_that_they_are_asked_for_at_once(
+    registry: Registry, tmp_path: Path
+) -> None:
     old, new = (images.small(tmp_path / "store", text=text) for text in ("old", "new"))
+    push_to(registry, old, "app:1")
+    registry.traffic.requests.clear()
+    (pushed,) = push_to(registry, new, "app:1")
+    # The tag, three blobs, of which two are sent, and the manifest.
+    assert sorted(requests(registry)) == sorted(["HEAD"] * (1 + 3) + ["POST", "PUT"] * 2 + ["PUT"])
+    assert (pushed.count("present"), pushed.count("uploaded")) == (1, 2)
+
+
+def test_a_blob_that_the_registry_has_lost_is_uploaded_again(registry: Registry, tmp_path: Path) -> None:
+    base = [[entry.file(f"lib/{number}", b"x" * number)] for number in range(4)]
+    old, new = (images.make(tmp_path / "store", *base, [entry.file("app", text)]) for text in (b"old", b"new"))
     push_to(registry, old, "app:1")
     del registry.repository("app").blobs[new.image.layers[0].descriptor.digest.value]
     (pushed,) = push_to(registry, new, "app:1")
-    assert pushed.count("uploaded") == 3
+    assert (pushed.count("present"), pushed.count("uploaded")) == (3, 3)
     assert complete(registry, "app", "1")
 
 
