@@ -118,6 +118,26 @@ def test_an_unchanged_image_is_not_uploaded_again(folder: Path, with_password: C
     assert "uploaded" not in second.stderr
 
 
+@pytest.mark.parametrize("kind", ["open_to_all", "with_password"])
+def test_a_cache_in_a_registry_is_all_that_a_fresh_machine_needs(
+    kind: str, request: pytest.FixtureRequest, folder: Path, tmp_path: Path
+) -> None:
+    client: Client = request.getfixturevalue(kind)
+    cache, app = f"{client.registry}/team/cache", folder / "flask"
+    first = try_push(folder, "flask", client, f"{client.registry}/team/cached:1", flags=["--cache-to", cache])
+    assert (first.returncode, "warning" in first.stderr) == (0, False), first.stderr
+    nowhere = dict.fromkeys(("IMAGEBUILDER_DEBIAN_MIRROR", "IMAGEBUILDER_DEBIAN_SNAPSHOT"), "http://127.0.0.1:9/debian")
+    second = imagebuilder(
+        *("build", str(app), "--cache-dir", str(tmp_path), "--locked", "--cache-from", cache),
+        *("--push", "--tag", f"{client.registry}/elsewhere/cached:1"),
+        environment={**client.environment, **nowhere, "PIP_INDEX_URL": "http://127.0.0.1:9/simple"},
+    )
+    assert (second.returncode, "warning" in second.stderr) == (0, False), second.stderr
+    assert second.stdout.partition("@")[2] == first.stdout.partition("@")[2]
+    assert sum(path.stat().st_size for path in (tmp_path / "blobs" / "sha256").iterdir()) < 1 << 20
+    assert skopeo_digest(f"{client.registry}/elsewhere/cached:1", client) == second.stdout.strip().partition("@")[2]
+
+
 @pytest.mark.skipif(not shutil.which("docker"), reason="the command line of Docker is not installed")
 def test_what_docker_login_keeps_is_enough(
     folder: Path, running_registries: Registries, docker_environment: dict[str, str], tmp_path: Path
