@@ -13,6 +13,7 @@ from imagebuilder.base import tiers
 from imagebuilder.base.image import BaseImages, Inherited
 from imagebuilder.base.pins import BasePins
 from imagebuilder.cache import Cache
+from imagebuilder.early import EarlyUploads, uploads
 from imagebuilder.export import RunConfiguration, export, merge_env
 from imagebuilder.image import Image
 from imagebuilder.launch import choose_default, launcher_layer, merge_processes
@@ -31,7 +32,11 @@ from layers.values import replace
 def build(request: BuildRequest, progress: Progress) -> BuildOutcome:
     """Make the image of an application and bring it to every output of the request."""
     cache = Cache(request.cache_dir)
-    with cache.in_use(), scratch.folder(cache.root / "scratch") as unpacked:
+    with (
+        cache.in_use(),
+        scratch.folder(cache.root / "scratch") as unpacked,
+        uploads(request, cache.store, progress) as early,
+    ):
         supplied = suppliers(request, cache, progress)
         plan = detect(request, progress)
         pins = pinned(request, plan, supplied, progress)
@@ -41,11 +46,12 @@ def build(request: BuildRequest, progress: Progress) -> BuildOutcome:
         specs = describe_layers(request, pins, results, run, unpacked=unpacked, progress=progress)
         workshop = Workshop(
             cache,
-            lambda sources: supplied.fetch(sources, pins.base),
+            lambda sources, *arrived: supplied.fetch(sources, pins.base, *arrived),
             request.compression,
             request.workers,
             use_cache=request.use_cache,
             elsewhere=known_layers.finders(request, pins, cache.store, progress),
+            early=early,
         )
         own = workshop.make(specs, progress)
         known_layers.settle(request, pins, specs, own, progress)
@@ -54,7 +60,7 @@ def build(request: BuildRequest, progress: Progress) -> BuildOutcome:
         made += workshop.make(static, progress)
         exported = export(cache.store, [each.layer for each in made], run, platform=request.platform)
         image = replace(exported, origins={**inherited.origins, **known_layers.origins(made)})
-        pushed, written = deliver(request, image, cache, supplied.images, progress)
+        pushed, written = deliver(request, image, cache, supplied.images, progress, early=early)
         own = made[len(inherited.layers) :]
         known_layers.share(request, zip([*specs, *static], own, strict=True), cache.store, progress)
     return _outcome(request, image, made, progress, pushed=pushed, outputs=written)
@@ -272,7 +278,13 @@ def describe_static_files(
 
 
 def deliver(
-    request: BuildRequest, image: Image, cache: Cache, images: BaseImages, progress: Progress
+    request: BuildRequest,
+    image: Image,
+    cache: Cache,
+    images: BaseImages,
+    progress: Progress,
+    *,
+    early: EarlyUploads | None = None,
 ) -> tuple[tuple[Pushed, ...], tuple[Output, ...]]:
     """Bring the image to registries, then to other outputs; return what was pushed and which outputs were written."""
     pushed: tuple[Pushed, ...] = ()
@@ -282,7 +294,7 @@ def deliver(
         settings = remote.settings_of(request, progress)
         names = [reference.parse(tag) for tag in request.tags]
         with remote.parts_of_image(image, cache.store, settings) as parts:
-            pushed = push.push(parts, names, settings=settings, progress=progress)
+            pushed = push.push(parts, names, settings=settings, progress=progress, early=early)
         if request.skip_unchanged and not any(each.tags for each in pushed):
             return pushed, ()
     if request.outputs:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _PAGE_LIMIT = 64 << 20
 _FILE_LIMIT = 16 << 30
 Progress = Callable[[Source, int], None]
+# Is told, from any thread, of files that are there, whole.
+Arrived = Callable[[Files], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class Downloader:
         *,
         workers: int = 8,
         on_progress: Progress = lambda _source, _size: None,
+        arrived: Arrived = lambda _files: None,
     ) -> Files:
         """Bring files into the store, in parallel, and return where they are; what is there already is hashed again.
 
@@ -65,13 +68,21 @@ class Downloader:
         naming every file that is missing if offline, IB703 if nobody has a file, IntegrityError IB704 if a file
         has other bytes everywhere, and what `web.Web.read` raises.
         """
+        files = {source.digest: store.path(source.digest) for source in sources}
         wanted = {source.digest: source for source in sources}
         with ThreadPoolExecutor(max(1, workers)) as pool:
-            whole = pool.map(functools.partial(_is_whole, store), wanted)
-            missing = [source for source, there in zip(wanted.values(), whole, strict=True) if not there]
+            whole = dict(zip(wanted, pool.map(functools.partial(_is_whole, store), wanted), strict=True))
+            arrived({digest: path for digest, path in files.items() if whole[digest]})
+            missing = [source for digest, source in wanted.items() if not whole[digest]]
             if missing:
-                self._fetch_missing(missing, store, pool=pool, on_progress=on_progress)
-        return {digest: store.path(digest) for digest in wanted}
+
+                def bring(web: Web, source: Source) -> bool:
+                    there = self._bring(web, source, store, on_progress)
+                    arrived({source.digest: files[source.digest]} if there else {})
+                    return there
+
+                self._fetch_missing(missing, bring, pool)
+        return files
 
     def keep(self, address: str, store: BlobStore) -> Source:
         """Bring what is at an address into the store, and name it by its hash. Raises what `web.Web.read` raises."""
@@ -112,10 +123,10 @@ class Downloader:
         return found[0], keyring.password(url, found[0], self.environment)
 
     def _fetch_missing(
-        self, missing: Sequence[Source], store: BlobStore, *, pool: ThreadPoolExecutor, on_progress: Progress
+        self, missing: Sequence[Source], bring: Callable[[Web, Source], bool], pool: ThreadPoolExecutor
     ) -> None:
         with self.web() as web:
-            running = [pool.submit(self._bring, web, one, store, on_progress) for one in missing]
+            running = [pool.submit(bring, web, one) for one in missing]
             try:
                 absent = [source for source, one in zip(missing, running, strict=True) if not one.result()]
             except BaseException:

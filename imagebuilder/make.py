@@ -1,20 +1,29 @@
-"""Layers made from their descriptions: looked up by key, or fetched for, written and remembered, side by side."""
+"""Layers made from their descriptions: looked up by key, or fetched for, written and remembered, side by side.
 
-from collections.abc import Callable, Sequence
+A layer is made as soon as the files are there that it is made of, while those of others are still fetched.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 import imagebuilder
 from buildpacks.api import Files, LayerSpec, Source
-from imagebuilder import together
 from imagebuilder.cache import Cache
+from imagebuilder.early import EarlyUploads
 from imagebuilder.export import FORMAT
 from imagebuilder.progress import Progress, Step
 from imagebuilder.reference import Reference
-from imagebuilder.together import GivenUp
+from imagebuilder.together import GivenUp, Queue
 from layers import compress
 from layers.canonical import Json
 from layers.compress import Compression
+from layers.digest import Digest
 from layers.layer import Layer, write_layer
 from layers.values import dataclass, replace
+
+if TYPE_CHECKING:
+    from imagebuilder.fetch import Arrived
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +43,27 @@ class MadeLayer:
 Finder = Callable[[Sequence[LayerSpec]], Sequence[MadeLayer | None]]
 
 
+class Fetch(Protocol):
+    """Bringing files to disk and checking their hashes; `arrived` is told of each that is there."""
+
+    def __call__(self, sources: Sequence[Source], arrived: "Arrived" = ..., /) -> Files:
+        """Return where they are."""
+
+
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """What layers are made with. `fetch` returns files on disk whose hashes were checked.
+    """What layers are made with. Those that are made are sent `early`, if there is where to.
 
     `elsewhere` are asked, one after the other, for layers that are not in the cache.
     """
 
     cache: Cache
-    fetch: Callable[[Sequence[Source]], Files]
+    fetch: Fetch
     compression: Compression
     workers: int
     use_cache: bool = True
     elsewhere: Sequence[Finder] = ()
+    early: EarlyUploads | None = None
 
     def make(self, specs: Sequence[LayerSpec], progress: Progress) -> tuple[MadeLayer, ...]:
         """Return a layer for each description, in the same order, whatever finishes first."""
@@ -68,14 +85,25 @@ class Workshop:
 
     def _write(self, specs: Sequence[LayerSpec], progress: Progress) -> Sequence[MadeLayer]:
         wanted = {source.digest: source for spec in specs for source in spec.sources}
-        files = self.fetch(tuple(wanted.values())) if wanted else {}
+        files: dict[Digest, Path] = {}
+
+        def supply(arrived: Callable[[Iterable[Digest]], None]) -> None:
+            def take(found: Files) -> None:
+                files.update(found)
+                arrived(found)
+
+            if wanted:
+                self.fetch(tuple(wanted.values()), take)
+
         with progress.step("layers", total=sum(map(_weight, specs))) as step:
-            layers = together.run(
+            queue = Queue(
                 lambda spec, given_up: self._write_one(spec, files, step, given_up),
                 specs,
                 workers=self.workers,
                 weight=_weight,
+                needs=lambda spec: [source.digest for source in spec.sources],
             )
+            layers = queue.run(supply)
             size = sum(layer.descriptor.size for layer in layers)
             step.finish(f"{len(layers)} made, {size / 1e6:.1f} MB compressed")
         return [MadeLayer(layer, cached=False) for layer in layers]
@@ -91,6 +119,8 @@ class Workshop:
         )
         if spec.key:
             self.cache.remember(key(spec, self.compression), layer)
+        if self.early:
+            self.early.send(layer.descriptor)
         step.advance(_weight(spec))
         return layer
 

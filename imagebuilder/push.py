@@ -5,14 +5,15 @@ what is missing. Two who push one tag at once leave the whole image of one of th
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from imagebuilder import destinations
 from imagebuilder import parts as parts_of
-from imagebuilder.image import MANIFESTS
+from imagebuilder.early import EarlyUploads
+from imagebuilder.image import MANIFESTS, Blobs
 from imagebuilder.outcome import Pushed
 from imagebuilder.parts import Parts
 from imagebuilder.progress import Progress, Step
@@ -28,9 +29,16 @@ _UPLOADS = 4
 
 
 def push(
-    parts: Parts, names: Sequence[Reference], *, settings: RegistrySettings, progress: Progress
+    parts: Parts,
+    names: Sequence[Reference],
+    *,
+    settings: RegistrySettings,
+    progress: Progress,
+    early: EarlyUploads | None = None,
 ) -> tuple[Pushed, ...]:
     """Push to every name; there is one result for each repository, in the order in which they were first named.
+
+    Of what was sent `early` to one of them, only what came of it is asked.
 
     Raises UsageError IB241 before anything is sent, IntegrityError IB503 for a damaged blob of ours, and what the
     client raises.
@@ -43,11 +51,10 @@ def push(
     done = []
     earlier: dict[str, str] = {}  # what one repository of a registry has, the next one can mount
     for first, *others in targets.values():
-        with (
-            progress.step("push") as step,
-            open_repository(first, settings=settings, push=True) as repository,
-        ):
-            going = _Push(parts, repository, progress, step, mount_from=earlier.get(first.registry, ""))
+        before = early if early and early.name.name == first.name else None
+        opened = nullcontext(before.repository) if before else open_repository(first, settings=settings, push=True)
+        with progress.step("push") as step, opened as repository:
+            going = _Push(parts, repository, progress, step, early=before, mount_from=earlier.get(first.registry, ""))
             pushed = going.run([name.tag for name in (first, *others)])
             step.finish(str(pushed))
         done.append(pushed)
@@ -55,18 +62,57 @@ def push(
     return tuple(done)
 
 
+class Sender:
+    """Sends blobs to a repository, with a row of the display for each, until it is told that all have `stopped`."""
+
+    def __init__(self, repository: Repository, place: Blobs, progress: Progress, stopped: threading.Event) -> None:
+        self.repository = repository
+        self._place = place
+        self._progress = progress
+        self._stopped = stopped
+
+    def send(
+        self, blob: Descriptor, *, mount_from: str = "", on_progress: Callable[[int], object] = lambda _size: None
+    ) -> Uploaded:
+        """Bring a blob there. Raises CancelledError if all have stopped, and what `push` raises."""
+        content = self._place.content(blob)
+        with self._progress.step(blob.digest.hex[:12], total=blob.size, passing=True) as row:
+
+            def advance(size: int) -> None:
+                if self._stopped.is_set():
+                    raise CancelledError
+                row.advance(size)
+                on_progress(size)
+
+            try:
+                return self.repository.push_blob(blob, content, mount_from=mount_from, on_progress=advance)
+            except (IntegrityError, StorageError):
+                if isinstance(content, Path):  # says if it is the stored blob that is damaged, and what to do
+                    for _ in self._place.open(blob):
+                        pass
+                raise
+
+
 class _Push:
     """A push to one repository while it goes on."""
 
     def __init__(
-        self, parts: Parts, repository: Repository, progress: Progress, step: Step, *, mount_from: str
+        self,
+        parts: Parts,
+        repository: Repository,
+        progress: Progress,
+        step: Step,
+        *,
+        early: EarlyUploads | None,
+        mount_from: str,
     ) -> None:
         self._parts = parts
         self._repository = repository
-        self._progress = progress
         self._step = step
+        self._early = early
         self._mount_from = mount_from
         self._stopped = threading.Event()
+        self._sender = Sender(repository, parts.place, progress, self._stopped)
         self._fates: dict[Digest, Uploaded] = {}
 
     def run(self, tags: Sequence[str]) -> Pushed:
@@ -128,22 +174,12 @@ class _Push:
             self._fates[blob.digest] = fate
 
     def _send(self, blob: Descriptor) -> Uploaded:
-        content = self._parts.place.content(blob)
-        with self._progress.step(blob.digest.hex[:12], total=blob.size, passing=True) as row:
-
-            def advance(size: int) -> None:
-                if self._stopped.is_set():
-                    raise CancelledError
-                row.advance(size)
-                self._step.advance(size)
-
-            try:
-                fate = self._repository.push_blob(blob, content, mount_from=self._mountable(blob), on_progress=advance)
-            except (IntegrityError, StorageError):
-                if isinstance(content, Path):  # says if it is the stored blob that is damaged, and what to do
-                    for _ in self._parts.place.open(blob):
-                        pass
-                raise
+        begun = self._early.fate(blob) if self._early else None
+        if begun:
+            fate = begun.result()
+            self._step.advance(blob.size)
+        else:
+            fate = self._sender.send(blob, mount_from=self._mountable(blob), on_progress=self._step.advance)
         if fate != "uploaded":
             self._step.expect(-blob.size)
         return fate

@@ -6,7 +6,7 @@ What asks is imported when it is first needed: a build that makes nothing new ne
 import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from buildpacks.api import Files, Interpreter, Source
 from buildpacks.services import Compiler
@@ -27,13 +27,20 @@ from layers.values import dataclass, replace
 
 if TYPE_CHECKING:
     from imagebuilder.base.index import PackageIndex
-    from imagebuilder.fetch import Downloader
+    from imagebuilder.fetch import Arrived, Downloader
     from imagebuilder.resolver import UvResolver
     from imagebuilder.sources.builder import SourceBuilder
     from imagebuilder.sources.git import Repositories
 
 # Debian's list of all files of a suite has some 12 MB.
 _CONTENTS_MAX = 128 << 20
+
+
+class Fetch(Protocol):
+    """Brings files of a base and of packages to disk, checked; `arrived` is told of each that is there."""
+
+    def __call__(self, sources: Sequence[Source], base: Base | None, arrived: "Arrived" = ..., /) -> Files:
+        """Return where they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +60,7 @@ class Suppliers:
     images: BaseImages
     pythons: PythonBuilds
     resolver: Callable[[], "UvResolver"]
-    fetch: Callable[[Sequence[Source], Base | None], Files]
+    fetch: Fetch
     packages_with: libraries.Lookup
     scratch: Path
     builder: Callable[[Base, Interpreter], "SourceBuilder"]
@@ -77,7 +84,7 @@ def suppliers(request: BuildRequest, cache: Cache, progress: Progress) -> Suppli
     channels = Channels(request.app, request.conda_channel_alias, request.environment)
     images = BaseImages(cache, remote.settings_of(request, progress), progress, offline=request.offline)
 
-    def fetch(sources: Sequence[Source], base: Base | None) -> Files:
+    def fetch(sources: Sequence[Source], base: Base | None, arrived: "Arrived" = lambda _files: None) -> Files:
         snapshot = base.snapshot if isinstance(base, BasePins) else ""
 
         def locate(source: Source) -> tuple[str, ...]:
@@ -91,7 +98,7 @@ def suppliers(request: BuildRequest, cache: Cache, progress: Progress) -> Suppli
         if isinstance(base, ImagePins) and any(source.kind == "layer" for source in sources):
             images.bring_layers(base)
             sources = [source for source in sources if source.kind != "layer"]
-        return _fetched(finder, sources, cache.store, progress)
+        return _fetched(finder, sources, cache.store, progress, arrived)
 
     index = functools.cache(functools.partial(_index, request, mirrors, get, progress))
     packages_with = functools.partial(_packages_with, request, mirrors, downloader, cache.store, progress)
@@ -122,12 +129,14 @@ def _downloader(request: BuildRequest) -> "Downloader":
     )
 
 
-def _fetched(finder: "Downloader", sources: Sequence[Source], store: BlobStore, progress: Progress) -> Files:
+def _fetched(
+    finder: "Downloader", sources: Sequence[Source], store: BlobStore, progress: Progress, arrived: "Arrived"
+) -> Files:
     missing = [source for source in sources if not store.has(source.digest)]
     if not missing:
-        return finder.fetch_all(sources, store)
+        return finder.fetch_all(sources, store, arrived=arrived)
     with progress.step("fetch", total=sum(source.size or 0 for source in missing)) as step:
-        files = finder.fetch_all(sources, store, on_progress=lambda _source, size: step.advance(size))
+        files = finder.fetch_all(sources, store, on_progress=lambda _source, size: step.advance(size), arrived=arrived)
         step.finish(f"{len(missing)} files, {step.done / 1e6:.1f} MB")
         return files
 

@@ -21,7 +21,7 @@ def spec(key: Mapping[str, Json], text: bytes = b"text") -> LayerSpec:
 
 @pytest.fixture
 def workshop(tmp_path: Path) -> Workshop:
-    return Workshop(Cache(tmp_path), lambda _sources: {}, "gzip", 1)
+    return Workshop(Cache(tmp_path), lambda _sources, *_arrived: {}, "gzip", 1)
 
 
 def cached(workshop: Workshop, described: LayerSpec) -> bool:
