@@ -44,7 +44,7 @@ def test_what_hardly_grows_has_no_exponent(costs: tuple[float, ...]) -> None:
 def test_growth_above_that_of_the_work_is_warned_of() -> None:
     assert list(growth_of().warnings()) == []
     warnings = list(growth_of(power=1.5).warnings())
-    assert "cold: cpu_s grows with the power 1.47 of files" in warnings
+    assert "cold: seconds of the processor grow with the power 1.47 of files" in warnings
     assert not any("no-op" in warning or "memory" in warning for warning in warnings)
 
 
@@ -60,9 +60,9 @@ def test_what_is_written_of_growth_is_read_again_and_replaced_by_subject(tmp_pat
 
 def test_the_table_says_what_was_fitted() -> None:
     table = command._tables({"files": growth_of()})
-    assert "files: medians of 3, 2026-01-01T00:00Z, commit abc1234, 2 cores" in table
+    assert "- files: medians of 3, 2026-01-01T00:00Z, commit abc1234; 2 cores, with a load" in table
     seconds = "0.11 to 10.10 | 0.22 to 20.20"
-    row = f"| files | cold | 100 to 100,000 | {seconds} | 40 to 40 | 0.10 s + 0.10 ms for each | 1.00, none |"
+    row = f"| files | cold | 100 to 100,000 | {seconds} | 40 to 40 | 0.10 s + 0.1 ms for each | 1.00, none |"
     assert row in table.splitlines()
     assert "**1.47**" in command._tables({"files": growth_of(power=1.5)})
 

@@ -98,23 +98,23 @@ def _write(measured: Growths) -> None:
 def _tables(measured: Growths) -> str:
     """Return a table of the least and the largest of each subject, and where it comes from."""
     origins = [
-        f"{growth.subject}: medians of {growth.rounds}, {growth.time}, commit {growth.commit}, "
-        f"{growth.machine}, load up to {growth.load:.1f}"
+        f"- {growth.subject}: medians of {growth.rounds}, {growth.time}, commit {growth.commit}; "
+        f"{growth.machine}, with a load of up to {growth.load:.1f}"
         for growth in measured.values()
     ]
     rows = [row for growth in measured.values() for scenario in SCENARIOS for row in _row(growth, scenario)]
-    return "\n".join([f"{'; '.join(origins)}.\n", HEAD, "|---|---|---|---|---|---|---|---|", *rows])
+    return "\n".join([*origins, "", HEAD, "|---|---|---|---|---|---|---|---|", *rows])
 
 
 def _row(growth: Growth, scenario: str) -> Iterator[str]:
-    ends = {figure: growth.points(scenario, figure) for figure in growths.FIGURES}
-    (least, _), (most, _) = ends["cpu_s"][0], ends["cpu_s"][-1]
-    cells = [f"{least:,} to {most:,}"]
+    sizes = list(growth.costs[scenario])
+    cells = [f"{sizes[0]:,} to {sizes[-1]:,}"]
     for figure, unit, digits in (("cpu_s", 1.0, 2), ("seconds", 1.0, 2), ("memory", 1e6, 0)):
-        cells.append(" to ".join(f"{ends[figure][at][1] / unit:.{digits}f}" for at in (0, -1)))
+        points = growth.points(scenario, figure)
+        cells.append(" to ".join(f"{points[at][1] / unit:.{digits}f}" for at in (0, -1)))
     cpu, memory = growth.fit(scenario, "cpu_s"), growth.fit(scenario, "memory")
     factor, each = (1e9, "s for each GB") if growth.subject == "bytes" else (1e3, "ms for each")
-    cells.append(f"{cpu.base:.2f} s + {cpu.each * factor:.2f} {each}")
+    cells.append(f"{cpu.base:.2f} s + {cpu.each * factor:.2g} {each}")
     cells.append(f"{_exponent(cpu)}, {_exponent(memory)}")
     yield f"| {growth.subject} | {scenario} | {' | '.join(cells)} |"
 

@@ -7,7 +7,7 @@ from benchmarks.growth.growths import SCENARIOS, Growth, Growths
 from benchmarks.growth.subjects import UNITS
 from benchmarks.peers.chart import line, svg, text
 
-PANEL, LEFT, RIGHT, TOP, HIGH, BELOW = 280, 52, 266, 88, 160, 50
+PANEL, LEFT, RIGHT, TOP, HIGH, BELOW = 280, 52, 266, 94, 160, 50
 # Seconds of the processor, on a logarithmic scale; MB of memory, on a linear one with its goal.
 LEAST_S, MOST_S = 0.03, 100.0
 MOST_MB, GOAL_MB = 170, 150
@@ -32,7 +32,7 @@ def _legend() -> Iterator[str]:
 
 
 def _seconds(growth: Growth) -> Iterator[str]:
-    yield text(LEFT - 42, TOP - 24, f"seconds of the processor by {growth.subject}", "strong")
+    yield text(LEFT - 42, TOP - 26, f"seconds of the processor by {growth.subject}", "strong")
     for seconds in (0.1, 1.0, 10.0, 100.0):
         yield from _level(_log_y(seconds), f"{seconds:g} s")
     for number, scenario in enumerate(SCENARIOS):
@@ -40,8 +40,7 @@ def _seconds(growth: Growth) -> Iterator[str]:
         points = growth.points(scenario, "cpu_s")
         yield from _line(number, [(_x(growth, x), _log_y(y)) for x, y in points])
         if exponent is not None:
-            x, y = points[-1]
-            yield text(_x(growth, x) - 8, _log_y(y) - 8, f"x{_raised(exponent)}", f"c{number}", "end")
+            yield text(LEFT + 2 + number * 48, TOP - 6, f"x{_raised(exponent)}", f"c{number}")
 
 
 def _memory(growth: Growth) -> Iterator[str]:
