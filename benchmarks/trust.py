@@ -50,19 +50,36 @@ ROWS = (
         ("test_corpora::*malo/zstd/malicious*", "test_corpora::*malo/zstd/reject*"),
         "of 31 refused: backports.zstd 31, zstandard 21",
     ),
+    Row(
+        "hostile wheels",
+        ("test_hostile_wheels::*",),
+        "of 13: installer 7 (with RECORD 8), pip 23.2 6, uv 0.13 3",
+    ),
     Row("wheels that the index refuses", ("test_corpora::*warehouse/reject*",), "not measured"),
     Row("archives to be read", ("test_corpora::*/accept/*",), "tarfile 7 of 7, zipfile 9 of 9"),
     Row("layers that break out", ("test_corpora::test_no_layer_breaks_out*",), "containerd 34, umoci ~30, apko 7"),
+    Row("bombs (256 MiB, 5 s)", ("test_bombs::*",), "not measured"),
     Row("damaged blobs and records", ("test_tampering::*",), "umoci: 2 kinds of damage, each blob of a layout"),
     Row("failing system calls", ("test_store_faults::*",), "none found"),
     Row("builds and pushes side by side", ("test_shared_cache::*",), "none found"),
     Row("secrets", ("test_secrets::*",), "none found"),
     Row("hostile source trees", ("test_hostile_sources::*",), "none found"),
     Row("hostile builds from source", ("test_hostile_builds::*", "test_sandbox::*"), "uv, pip: not shut in"),
+    Row(
+        "parsers, 150 changed inputs each",
+        ("test_fuzz::*",),
+        "containerd and umoci fuzz theirs",
+    ),
+    Row(
+        "conformance of the registry of these tests",
+        ("test_conformance::*",),
+        "of 850: distribution 3.1.1 94 failures, Debian's 2.8.2 99, crane 471",
+    ),
 )
 FILES = (
     *("tests/test_hostile_registry.py", "tests/test_hostile_commands.py", "tests/test_corpora.py"),
     *("tests/test_tampering.py", "tests/test_store_faults.py", "tests/test_shared_cache.py", "tests/test_secrets.py"),
+    *("tests/test_hostile_wheels.py", "tests/test_bombs.py", "tests/test_fuzz.py", "tests/test_conformance.py"),
     *("tests/test_hostile_sources.py", "tests/test_hostile_builds.py", "tests/imagebuilder/test_sandbox.py"),
 )
 

@@ -30,14 +30,15 @@ INDEX = "application/vnd.oci.image.index.v1+json"
 Fault = Callable[[Request, Application], Answer]
 
 _NAME = r"(?P<name>[a-z0-9]+(?:[._/-]+[a-z0-9]+)*)"
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 _REFERENCE = re.compile(rf"{_DIGEST.pattern}|\w[\w.-]{{0,127}}")
 _LONGEST_MANIFEST = 4 << 20
 
 
-def digest_of(content: bytes | bytearray) -> str:
-    """Return the digest of content."""
-    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+def digest_of(content: bytes | bytearray, like: str = "sha256:") -> str:
+    """Return the digest of content, by the algorithm of another digest."""
+    algorithm = like.partition(":")[0]
+    return f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}"
 
 
 def error(status: int, code: str, headers: dict[str, str] | None = None) -> Answer:
@@ -126,9 +127,11 @@ class Registry:
         self.repository(name).blobs[digest] = content
         return digest
 
-    def put_manifest(self, name: str, content: bytes, *tags: str, media_type: str = MANIFEST) -> str:
+    def put_manifest(
+        self, name: str, content: bytes, *tags: str, media_type: str = MANIFEST, like: str = "sha256:"
+    ) -> str:
         """Store a manifest under its digest and tags, whatever it says, and return its digest."""
-        repository, digest = self.repository(name), digest_of(content)
+        repository, digest = self.repository(name), digest_of(content, like)
         repository.manifests[digest] = (media_type, content)
         repository.tags |= dict.fromkeys(tags, digest)
         return digest
@@ -304,9 +307,11 @@ class Registry:
 
     def _finish_upload(self, request: Request, name: str, upload: str) -> Answer:
         repository, digest = self.repository(name), request.query.get("digest", "")
+        if not _DIGEST.fullmatch(digest):
+            raise _Refused(400, "DIGEST_INVALID")
         content = repository.uploads[upload]
         self._append(request, content)
-        if digest_of(content) != digest:
+        if digest_of(content, digest) != digest:
             raise _Refused(400, "DIGEST_INVALID")
         repository.blobs[digest] = bytes(content)
         repository.uploads.pop(upload, None)
@@ -341,7 +346,8 @@ class Registry:
 
     def _put_manifest(self, request: Request, name: str, reference: str) -> Answer:
         repository, content = self.repository(name), request.body.read()
-        media_type, digest = request.headers.get("content-type", ""), digest_of(content)
+        like = reference if ":" in reference else "sha256:"
+        media_type, digest = request.headers.get("content-type", ""), digest_of(content, like)
         if len(content) > _LONGEST_MANIFEST:
             raise _Refused(413, "SIZE_INVALID")
         if ":" in reference and reference != digest:
@@ -352,14 +358,16 @@ class Registry:
             document = json.loads(content)
             if document.get("mediaType", media_type) != media_type:
                 raise _Refused(400, "MANIFEST_INVALID")
-            needed = [one["digest"] for one in [document.get("config"), *document.get("layers", [])] if one]
+            described = [one for one in [document.get("config"), *document.get("layers", [])] if one]
+            needed = [one["digest"] for one in described if ".nondistributable." not in one.get("mediaType", "")]
             listed = [one["digest"] for one in document.get("manifests", [])]
         except (ValueError, KeyError, TypeError, AttributeError):
             raise _Refused(400, "MANIFEST_INVALID") from None
         if not {*needed} <= repository.blobs.keys() or not {*listed} <= repository.manifests.keys():
             raise _Refused(404, "MANIFEST_BLOB_UNKNOWN")
         with self.lock:
-            self.put_manifest(name, content, *([] if ":" in reference else [reference]), media_type=media_type)
+            tags = [] if ":" in reference else [reference]
+            self.put_manifest(name, content, *tags, media_type=media_type, like=like)
         answer = self._created(f"/v2/{name}/manifests/{digest}", digest)
         if self.referrers and "subject" in document:
             answer.headers["OCI-Subject"] = document["subject"]["digest"]

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from imagebuilder.sandbox import usage
 from layers.errors import BuildError
 from layers.on_disk import on_disk
 from layers.values import dataclass, field
@@ -37,13 +38,15 @@ _FIXED = {
 class Limits:
     """How much a command may take. Sizes are bytes.
 
-    `memory` is the data of each process, `processes` includes threads; `written` is all that is in the writable
-    folders at any moment, `temporary` each of /tmp, HOME and /dev/shm, which are in memory.
+    `memory` is the data of each process, `together` what all of them have in memory; `processes` includes threads;
+    `written` is all that is in the writable folders at any moment, `temporary` each of /tmp, HOME and /dev/shm, which
+    are in memory.
     """
 
     time_s: float = 3600
     processes: int = 1024
     memory: int = 16 << 30
+    together: int = field(default_factory=usage.three_quarters)
     file_size: int = 4 << 30
     written: int = 8 << 30
     temporary: int = 1 << 30

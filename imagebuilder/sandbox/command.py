@@ -25,7 +25,7 @@ def run(
 
     `rung` chooses the way to make the sandbox, which otherwise is the best that works here.
     Raises BuildError IB860 or IB861 if there can be no sandbox, IB862 if the command fails, IB863 if it takes too
-    long, IB864 if it writes too much.
+    long, IB864 if it writes too much, IB971 if its processes take too much memory together.
     """
     way = rungs.choose(rung)
     words = box.start(box.environment(env or {}, cwd), cwd)
@@ -57,6 +57,13 @@ def _check(ended: Ended, name: str, sandbox: Sandbox) -> None:
             details=last,
             hint="find out what it writes; a package that does not build in this space can be brought as a wheel",
             code="IB864",
+        )
+    if ended.stopped == "memory":
+        raise BuildError(
+            f"{name} was stopped: its processes took more than {sandbox.limits.together} bytes of memory together",
+            details=last,
+            hint="build it on a machine with more memory or fewer processors, or bring the package as a wheel",
+            code="IB971",
         )
     if ended.code is None:
         raise BuildError(

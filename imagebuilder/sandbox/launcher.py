@@ -40,16 +40,11 @@ _OPEN_TREE, _MOVE_MOUNT, _FS_OPEN, _FS_CONFIG, _FS_MOUNT, _MOUNT_SETATTR = 428, 
 # keyctl(2) has an older one, and KEYCTL_JOIN_SESSION_KEYRING is 1.
 _KEYCTL = {"aarch64": 219, "x86_64": 250}
 # linux/prctl.h
-_DIE_WITH_PARENT, _DUMPABLE, _ADOPT_ORPHANS, _NO_NEW_PRIVILEGES = 1, 4, 36, 38
+_DIE_WITH_PARENT, _DUMPABLE, _FILTER, _ADOPT_ORPHANS, _NO_NEW_PRIVILEGES = 1, 4, 22, 36, 38
 
 _DEVICES = ("full", "null", "random", "urandom", "zero")
-_DEVICE_LINKS = {
-    "fd": "/proc/self/fd",
-    "stdin": "/proc/self/fd/0",
-    "stdout": "/proc/self/fd/1",
-    "stderr": "/proc/self/fd/2",
-}
-# What a chroot does without where the kernel refuses it, in words for people.
+_DEVICE_LINKS = {"fd": "", "stdin": "/0", "stdout": "/1", "stderr": "/2"}
+# What a chroot does without where the kernel refuses it.
 _LACKING = {
     _NEW_NETWORK: "the network is not cut off",
     _NEW_PROCESSES: "processes of the same user can be reached",
@@ -136,11 +131,8 @@ def isolate(last: dict[str, str]) -> list[str]:
     user, group = os.geteuid(), os.getegid()
     call("unshare", sum(wanted) + (_NEW_USERS if user else 0))
     if user:
-        for file, text in (
-            ("uid_map", f"{last['--uid']} {user} 1"),
-            ("setgroups", "deny"),
-            ("gid_map", f"{last['--gid']} {group} 1"),
-        ):
+        users, groups = f"{last['--uid']} {user} 1", f"{last['--gid']} {group} 1"
+        for file, text in (("uid_map", users), ("setgroups", "deny"), ("gid_map", groups)):
             with open(f"/proc/self/{file}", "w") as out:
                 out.write(text)
     return lacks
@@ -159,6 +151,7 @@ def supervise(steps: list[Step], command: list[str], lacks: list[str], alive: in
         if not os.read(block, 1):
             os._exit(1)  # whoever started us is gone
         give_up_rights(int(last["--uid"]), int(last["--gid"]))
+        give_up_calls(last, lacks)
         child = os.fork()
         if child == 0:
             execute(command, {values[0]: values[1] for name, values in steps if name == "--setenv"})
@@ -184,9 +177,7 @@ def enter(steps: list[Step], last: dict[str, str], lacks: list[str]) -> None:
 
 def start_loopback() -> None:
     """Bring up 127.0.0.1, the only address there is (netdevice(7), SIOCSIFFLAGS with IFF_UP)."""
-    any_socket = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM)
-    fcntl.ioctl(any_socket.fileno(), 0x8914, struct.pack("16sh14x", b"lo", 1))
-    any_socket.close()
+    fcntl.ioctl(_socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM), 0x8914, struct.pack("16sh14x", b"lo", 1))
 
 
 def mount_all(steps: list[Step], lacks: list[str]) -> None:
@@ -260,7 +251,7 @@ def make_devices(place: str, devices: dict[str, int]) -> None:
     for name, device in devices.items():
         put(device, f"{place}/{name}")
     for name, target in _DEVICE_LINKS.items():
-        os.symlink(target, f"{place}/{name}")
+        os.symlink(f"/proc/self/fd{target}", f"{place}/{name}")
 
 
 def make_processes(lacks: list[str]) -> int:
@@ -286,6 +277,16 @@ def give_up_rights(uid: int, gid: int) -> None:
     control(_NO_NEW_PRIVILEGES, 1)
     control(_DUMPABLE, 0)
     control(_DIE_WITH_PARENT, signal.SIGKILL)  # a change of the user undid it
+
+
+def give_up_calls(last: dict[str, str], lacks: list[str]) -> None:
+    """Have the kernel refuse what a filter names (prctl(2), PR_SET_SECCOMP), for good."""
+    try:
+        with open(int(last["--seccomp"]), "rb") as file:
+            kept = ctypes.create_string_buffer(file.read())
+        call("prctl", _FILTER, 2, struct.pack("HP", len(kept) // 8, ctypes.addressof(kept)))
+    except (KeyError, OSError):
+        lacks.append("system calls are not filtered")
 
 
 def execute(command: list[str], env: dict[str, str]) -> None:

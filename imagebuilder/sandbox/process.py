@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Literal
 
+from imagebuilder.sandbox import calls, usage
 from imagebuilder.sandbox.box import Limits
 from layers.values import dataclass
 
@@ -21,7 +22,7 @@ _LOOK_RARELY, _LOOK_S = 20, 0.25
 # How long what was killed may take to be gone.
 _GRACE_S = 10.0
 
-Stopped = Literal["", "time", "space"]
+Stopped = Literal["", "time", "space", "memory"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +47,10 @@ def supervise(
     block, block_write = os.pipe()
     output_read, output = os.pipe()
     # Not as arguments: those can be read inside, and by all users of the host.
-    said = os.memfd_create("words")
-    os.write(said, b"".join(os.fsencode(word) + b"\0" for word in words))
-    os.lseek(said, 0, os.SEEK_SET)
-    told = ("--json-status-fd", str(status), "--block-fd", str(block), "--args", str(said))
+    said = _in_memory(b"".join(os.fsencode(word) + b"\0" for word in words))
+    told = ["--json-status-fd", str(status), "--block-fd", str(block), "--args", str(said)]
+    refused = _in_memory(calls.program(os.uname().machine))
+    told += ["--seccomp", str(refused)] if os.fstat(refused).st_size else []
     try:
         outer = subprocess.Popen(
             [*program, *told, "--", *command],
@@ -57,7 +58,7 @@ def supervise(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            pass_fds=(status, block, said),
+            pass_fds=(status, block, said, refused),
             start_new_session=True,
             umask=0o022,
         )
@@ -65,7 +66,7 @@ def supervise(
         _close(status_read, block_write, output_read)
         raise
     finally:
-        _close(status, block, output, said)
+        _close(status, block, output, said, refused)
     run = _Run(outer, status_read, block_write, output_read, limits, written)
     try:
         return run.wait()
@@ -162,6 +163,8 @@ class _Run:
         elif now >= self._next_look:
             if self._written() > self._limits.written:
                 self._stop("space")
+            elif usage.memory(self._outer.pid) > self._limits.together:
+                self._stop("memory")
             after = time.monotonic()
             self._next_look = after + max(_LOOK_S, _LOOK_RARELY * (after - now))
 
@@ -202,6 +205,14 @@ def _limit(process: int, limits: Limits) -> None:
         _, most = resource.prlimit(process, kind)
         at_most = size if most == resource.RLIM_INFINITY else min(size, most)
         resource.prlimit(process, kind, (at_most, at_most))
+
+
+def _in_memory(content: bytes) -> int:
+    """Return a file that is in memory only, to be read from its start."""
+    file = os.memfd_create("words")
+    os.write(file, content)
+    os.lseek(file, 0, os.SEEK_SET)
+    return file
 
 
 def _close(*descriptors: int) -> None:

@@ -167,7 +167,7 @@ def test_a_command_has_no_rights_and_gets_none(shell: Shell) -> None:
         pytest.skip("there is no /proc to read it from")
     fields = dict(line.partition(":\t")[::2] for line in finished.output.splitlines())
     assert {fields[name] for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {"0000000000000000"}
-    assert fields["NoNewPrivs"] == "1"
+    assert (fields["NoNewPrivs"], fields["Seccomp"]) == ("1", "2")
     assert (fields["NSpid"].split()[-1], fields["Umask"]) in [("2", "0022"), ("3", "0022")]
     assert "SIGPIPE" not in fields["SigIgn"] and int(fields["SigIgn"], 16) == 0
 
@@ -273,6 +273,14 @@ def test_files_memory_and_temporary_files_are_bounded(shell: Shell) -> None:
     assert failure(shell, large, limits=limits).code in ("IB862", "IB864")
     much = "dd if=/dev/zero of=/dev/null bs=1G count=1 status=none"
     assert failure(shell, much, limits=replace(SHORT, memory=256 << 20)).code == "IB862"
+
+
+def test_the_memory_of_all_processes_together_is_bounded(shell: Shell) -> None:
+    limits = replace(SHORT, together=160 << 20)
+    script = "hold() { printf -v held '%*s' 50000000 ''; sleep 30; }"
+    assert shell.run(f"{script}; sleep() {{ :; }}; hold", limits=limits).output == ""
+    error = failure(shell, f"{script}; hold & hold & setsid bash -c '{script}; hold' & hold", limits=limits)
+    assert error.code == "IB971" and f"{160 << 20} bytes" in error.message
 
 
 def test_equal_folders_of_the_host_give_equal_bytes(shell: Shell, place: Path) -> None:
