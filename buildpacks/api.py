@@ -215,6 +215,21 @@ class Pins:
 
 
 @dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What a choice of versions depends on besides the requirements.
+
+    Versions of `previous` are kept where they fit. `built` is wanted beside what the requirements name; in the answer
+    it has no files, but directories. `indexes` names by project the only index that it may come from.
+    """
+
+    interpreter: Interpreter
+    target: Target
+    previous: tuple[PinnedWheel, ...] = ()
+    built: tuple[Built, ...] = ()
+    indexes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class PinContext:
     """What `pin` may use. `interpreter` was pinned by an earlier buildpack; `previous` are this one's old pins.
 

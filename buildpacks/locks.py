@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import unquote, urlsplit
 
 from buildpacks import environment, local, selection
-from buildpacks.api import App, Built, Folder, PinContext, Pins, Setting, value_at
+from buildpacks.api import App, Built, Circumstances, Folder, PinContext, Pins, Setting, value_at
 from layers.canonical import Json
 from layers.digest import Digest
 from layers.errors import BuildError, UsageError
@@ -126,15 +126,8 @@ def resolved(
     if not text and not built:
         return Pins()
     interpreter = environment.interpreter_of(context.interpreter)
-    document = context.resolver.resolve_text(
-        text,
-        dependencies=allowed is None,
-        interpreter=interpreter,
-        target=context.target,
-        previous=context.previous.wheels,
-        indexes=indexes,
-        built=built,
-    )
+    circumstances = Circumstances(interpreter, context.target, context.previous.wheels, built, indexes or {})
+    document = context.resolver.resolve_text(text, circumstances, dependencies=allowed is None)
     return pins_of(context, document, file=file, hashes=allowed, indexes=indexes, built=built)
 
 

@@ -9,6 +9,7 @@ from buildpacks.api import (
     Buildpack,
     BuildPlan,
     Built,
+    Circumstances,
     Fail,
     PinContext,
     PinnedWheel,
@@ -63,14 +64,8 @@ def pin(context: PinContext) -> Pins:
     if not asked.names and not built:
         return Pins()
     interpreter = environment.interpreter_of(context.interpreter)
-    pylock = context.resolver.resolve(
-        context.app,
-        requirements=roots,
-        interpreter=interpreter,
-        target=context.target,
-        previous=context.previous.wheels,
-        built=built,
-    )
+    circumstances = Circumstances(interpreter, context.target, context.previous.wheels, built)
+    pylock = context.resolver.resolve(context.app, roots, circumstances)
     known = {each.wheel.name: each.wheel for each in built}
     wheels = selection.select(
         pylock,

@@ -8,7 +8,16 @@ from layers.canonical import Json
 from layers.entry import Entry
 
 if TYPE_CHECKING:  # those modules hand on what is defined here
-    from buildpacks.api import App, Built, Files, Interpreter, LayerSpec, PinnedWheel, Repository, Source, Target
+    from buildpacks.api import (
+        App,
+        Circumstances,
+        Files,
+        LayerSpec,
+        PinnedWheel,
+        Repository,
+        Source,
+        Target,
+    )
     from buildpacks.conda_files import Named
     from buildpacks.pinned import PinnedConda
 
@@ -16,37 +25,11 @@ if TYPE_CHECKING:  # those modules hand on what is defined here
 class Resolver(Protocol):
     """Turns requirements into a PEP 751 document (`pylock.toml` as nested mappings) for one interpreter and target."""
 
-    def resolve(
-        self,
-        app: "App",
-        *,
-        requirements: tuple[str, ...],
-        interpreter: "Interpreter",
-        target: "Target",
-        previous: "tuple[PinnedWheel, ...]",
-        built: "tuple[Built, ...]" = (),
-    ) -> Mapping[str, Json]:
-        """Resolve requirement files (paths in the application). Versions of `previous` are kept where they fit.
+    def resolve(self, app: "App", requirements: tuple[str, ...], circumstances: "Circumstances") -> Mapping[str, Json]:
+        """Resolve requirement files (paths in the application)."""
 
-        `built` is what the files name of folders and repositories; in the answer it has no files, but directories.
-        """
-
-    def resolve_text(
-        self,
-        text: str,
-        *,
-        dependencies: bool,
-        interpreter: "Interpreter",
-        target: "Target",
-        previous: "tuple[PinnedWheel, ...]",
-        indexes: Mapping[str, str] | None = None,
-        built: "tuple[Built, ...]" = (),
-    ) -> Mapping[str, Json]:
-        """Resolve the text of a requirement file; without `dependencies` what it names is all there is.
-
-        `indexes` names by project the only index that it may come from. `built` is wanted beside the text; it is
-        answered as by `resolve`.
-        """
+    def resolve_text(self, text: str, circumstances: "Circumstances", *, dependencies: bool) -> Mapping[str, Json]:
+        """Resolve the text of a requirement file; without `dependencies` what it names is all there is."""
 
     def repository(self, address: str) -> "Repository":
         """Fetch `git+URL@REVISION#subdirectory=PATH`, and name the commit that the revision is now."""

@@ -13,7 +13,7 @@ import tomli
 
 from buildpacks import locks, selection
 from buildpacks import requirements as requirement_files
-from buildpacks.api import App, Built, Interpreter, PinnedWheel, Repository, Source, Target
+from buildpacks.api import App, Built, Circumstances, PinnedWheel, Repository, Source
 from imagebuilder import forbidden, uv_program
 from imagebuilder.fetch import Downloader
 from imagebuilder.index import Place, without_credentials
@@ -54,60 +54,26 @@ class UvResolver:
     repositories: Callable[[str], Repository] = _fetches_nothing
     archives: Callable[[str], Source] = _fetches_nothing
 
-    def resolve(
-        self,
-        app: App,
-        *,
-        requirements: tuple[str, ...],
-        interpreter: Interpreter,
-        target: Target,
-        previous: tuple[PinnedWheel, ...],
-        built: tuple[Built, ...] = (),
-    ) -> Mapping[str, Json]:
-        """Resolve requirement files for one interpreter and target; implements buildpacks.services.Resolver.
+    def resolve(self, app: App, requirements: tuple[str, ...], circumstances: Circumstances) -> Mapping[str, Json]:
+        """Resolve requirement files; implements buildpacks.services.Resolver.
 
         Raises what `requirements.read` raises for lines that uv is not to see, what `forbidden.check` raises, and what
         `unresolved` makes of uv's explanation if there is no solution.
         """
         forbidden.check(self.downloader.environment)
-        return self._compile(
-            app, requirements, (), interpreter=interpreter, target=target, previous=previous, built=built
-        )
+        return self._compile(app, requirements, circumstances)
 
-    def resolve_text(
-        self,
-        text: str,
-        *,
-        dependencies: bool,
-        interpreter: Interpreter,
-        target: Target,
-        previous: tuple[PinnedWheel, ...],
-        indexes: Mapping[str, str] | None = None,
-        built: tuple[Built, ...] = (),
-    ) -> Mapping[str, Json]:
+    def resolve_text(self, text: str, circumstances: Circumstances, *, dependencies: bool) -> Mapping[str, Json]:
         """Resolve the text of a requirement file; implements buildpacks.services.Resolver. Raises as `resolve` does."""
         if dependencies:
             forbidden.check(self.downloader.environment)
-        if indexes:
-            return self.bound(indexes).resolve_text(
-                text,
-                dependencies=dependencies,
-                interpreter=interpreter,
-                target=target,
-                previous=previous,
-                built=built,
-            )
+        if circumstances.indexes:
+            uv = self.bound(circumstances.indexes)
+            return uv.resolve_text(text, replace(circumstances, indexes={}), dependencies=dependencies)
+        flags = () if dependencies else ("--no-deps",)
         with scratch.folder(self.folder.absolute() / "scratch") as folder:
             (folder / "requirements.txt").write_text(text, "utf-8")
-            return self._compile(
-                App(folder),
-                ("requirements.txt",),
-                () if dependencies else ("--no-deps",),
-                interpreter=interpreter,
-                target=target,
-                previous=previous,
-                built=built,
-            )
+            return self._compile(App(folder), ("requirements.txt",), circumstances, flags)
 
     def repository(self, address: str) -> Repository:
         """Fetch a commit; implements buildpacks.services.Resolver."""
@@ -121,32 +87,32 @@ class UvResolver:
         self,
         app: App,
         requirements: tuple[str, ...],
-        flags: tuple[str, ...],
-        *,
-        interpreter: Interpreter,
-        target: Target,
-        previous: tuple[PinnedWheel, ...],
-        built: tuple[Built, ...],
+        circumstances: Circumstances,
+        flags: tuple[str, ...] = (),
     ) -> Mapping[str, Json]:
         asked = requirement_files.read(app, requirements)
         try:
             # uv runs in the application's folder; old pins reach it, and new ones us, in a file.
             with scratch.folder(self.folder.absolute() / "scratch") as folder:
                 pins, origins = folder / "pylock.toml", folder / "pyproject.toml"
-                if previous:
-                    pins.write_text(_preferences(previous))
-                files = self._published(app, requirements, built, folder) if built else requirements
+                files = requirements
+                if circumstances.previous:
+                    pins.write_text(_preferences(circumstances.previous))
+                if circumstances.built:
+                    files = self._published(app, requirements, circumstances.built, folder)
                 bound = {} if self.downloader.index.none else self._bound(asked.names)
                 if bound:
                     origins.write_text(_origins(bound))
                     files = (*files, str(origins))
                 ran = uv_program.run(
-                    [*self._arguments(pins, interpreter=interpreter, target=target), *flags, "--", *files],
+                    [*self._arguments(pins, circumstances), *flags, "--", *files],
                     environment=self._environment() | _logins(bound),
                     folder=app.root,
                 )
                 if ran.code:
-                    raise unresolved(ran.errors, interpreter, target, downloader=self.downloader)
+                    raise unresolved(
+                        ran.errors, circumstances.interpreter, circumstances.target, downloader=self.downloader
+                    )
                 document = tomli.loads(pins.read_text())
         except OSError as error:
             raise storage_error(error, self.folder) from error
@@ -214,7 +180,8 @@ class UvResolver:
         bound = self.downloader.bound
         return {name: self.downloader.index.place(bound[name]) for name in names if name in bound}
 
-    def _arguments(self, pins: Path, *, interpreter: Interpreter, target: Target) -> list[str]:
+    def _arguments(self, pins: Path, circumstances: Circumstances) -> list[str]:
+        target = circumstances.target
         minor = max(known for known in _GLIBC if known <= max(target.glibc[1], _GLIBC[0]))
         platform = f"{selection.MACHINES[target.platform.architecture]}-manylinux_2_{minor}"
         flags = [
@@ -225,7 +192,11 @@ class UvResolver:
             "--color=never",
             "--format=pylock.toml",
         ]
-        flags += ["--only-binary=:all:", f"--python={sys.executable}", f"--python-version={interpreter.version}"]
+        flags += [
+            "--only-binary=:all:",
+            f"--python={sys.executable}",
+            f"--python-version={circumstances.interpreter.version}",
+        ]
         flags += [
             f"--python-platform={platform}",
             f"--cache-dir={self.folder.absolute() / 'cache'}",

@@ -6,10 +6,9 @@ from pathlib import Path
 from buildpacks.api import (
     App,
     BuildContext,
-    Built,
+    Circumstances,
     Interpreter,
     PinContext,
-    PinnedWheel,
     Pins,
     Repository,
     Require,
@@ -50,30 +49,11 @@ def interpreter(version: str) -> Interpreter:
 class NoResolver:
     """A resolver for buildpacks that must not resolve anything."""
 
-    def resolve(
-        self,
-        app: App,
-        *,
-        requirements: tuple[str, ...],
-        interpreter: Interpreter,
-        target: Target,
-        previous: tuple[PinnedWheel, ...],
-        built: tuple[Built, ...] = (),
-    ) -> Mapping[str, Json]:
+    def resolve(self, app: App, requirements: tuple[str, ...], circumstances: Circumstances) -> Mapping[str, Json]:
         """Fail."""
         raise AssertionError(requirements)
 
-    def resolve_text(
-        self,
-        text: str,
-        *,
-        dependencies: bool,
-        interpreter: Interpreter,
-        target: Target,
-        previous: tuple[PinnedWheel, ...],
-        indexes: Mapping[str, str] | None = None,
-        built: tuple[Built, ...] = (),
-    ) -> Mapping[str, Json]:
+    def resolve_text(self, text: str, circumstances: Circumstances, *, dependencies: bool) -> Mapping[str, Json]:
         """Fail."""
         raise AssertionError(text)
 

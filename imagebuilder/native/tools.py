@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from buildpacks import selection
-from buildpacks.api import Folder, Interpreter, PinnedWheel, Target
+from buildpacks.api import Circumstances, Folder, Interpreter, PinnedWheel, Target
 from buildpacks.services import Resolver
 from imagebuilder.lock import LockedStep, PlatformLock
 from layers.errors import UsageError
@@ -59,9 +59,8 @@ def pin(
     tool = tool_of(steps)
     if not tool or interpreter is None:
         return ()
-    document = resolver.resolve_text(
-        f"{tool}\n", dependencies=True, interpreter=interpreter, target=target, previous=tuple(previous)
-    )
+    circumstances = Circumstances(interpreter, target, tuple(previous))
+    document = resolver.resolve_text(f"{tool}\n", circumstances, dependencies=True)
     return selection.select(document, interpreter, target, hashes={}, urls={})
 
 

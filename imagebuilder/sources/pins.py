@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from buildpacks import selection
-from buildpacks.api import Interpreter, PinnedWheel
+from buildpacks.api import Circumstances, Interpreter, PinnedWheel
 from buildpacks.services import Resolver
 from imagebuilder.lock import LockedStep
 from imagebuilder.sources.builder import SourceBuilder
@@ -56,13 +56,8 @@ def _resolve(
         return ()
     text = "".join(f"{_checked(requirement, wheel)}\n" for requirement in requirements)
     try:
-        document = resolver.resolve_text(
-            text,
-            dependencies=True,
-            interpreter=builder.interpreter,
-            target=builder.target,
-            previous=previous,
-        )
+        circumstances = Circumstances(builder.interpreter, builder.target, previous)
+        document = resolver.resolve_text(text, circumstances, dependencies=True)
         found = selection.select(document, builder.interpreter, builder.target, hashes={}, urls={})
     except BuildError as error:
         raise type(error)(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildpacks import selection
-from buildpacks.api import App, Built, Interpreter, PinnedWheel, Repository, Source, Target
+from buildpacks.api import App, Circumstances, Interpreter, PinnedWheel, Repository, Source
 from imagebuilder.resolver import UvResolver
 from imagebuilder.simple import IndexFile
 from imagebuilder.sources import pins
@@ -35,57 +35,17 @@ class SourceResolver:
     uv: UvResolver
     builder: Callable[[Interpreter], SourceBuilder]
 
-    def resolve(
-        self,
-        app: App,
-        *,
-        requirements: tuple[str, ...],
-        interpreter: Interpreter,
-        target: Target,
-        previous: tuple[PinnedWheel, ...],
-        built: tuple[Built, ...] = (),
-    ) -> Mapping[str, Json]:
+    def resolve(self, app: App, requirements: tuple[str, ...], circumstances: Circumstances) -> Mapping[str, Json]:
         """Resolve requirement files. Raises what uv's resolver raises, and what building a source raises."""
-        return self._with_built(
-            lambda uv: uv.resolve(
-                app, requirements=requirements, interpreter=interpreter, target=target, previous=previous, built=built
-            ),
-            interpreter,
-            built,
-        )
+        return self._with_built(lambda uv: uv.resolve(app, requirements, circumstances), circumstances)
 
-    def resolve_text(
-        self,
-        text: str,
-        *,
-        dependencies: bool,
-        interpreter: Interpreter,
-        target: Target,
-        previous: tuple[PinnedWheel, ...],
-        indexes: Mapping[str, str] | None = None,
-        built: tuple[Built, ...] = (),
-    ) -> Mapping[str, Json]:
+    def resolve_text(self, text: str, circumstances: Circumstances, *, dependencies: bool) -> Mapping[str, Json]:
         """Resolve the text of a requirement file. Raises as `resolve` does."""
-        if indexes:
-            return replace(self, uv=self.uv.bound(indexes)).resolve_text(
-                text,
-                dependencies=dependencies,
-                interpreter=interpreter,
-                target=target,
-                previous=previous,
-                built=built,
-            )
+        if circumstances.indexes:
+            bound = replace(self, uv=self.uv.bound(circumstances.indexes))
+            return bound.resolve_text(text, replace(circumstances, indexes={}), dependencies=dependencies)
         return self._with_built(
-            lambda uv: uv.resolve_text(
-                text,
-                dependencies=dependencies,
-                interpreter=interpreter,
-                target=target,
-                previous=previous,
-                built=built,
-            ),
-            interpreter,
-            built,
+            lambda uv: uv.resolve_text(text, circumstances, dependencies=dependencies), circumstances
         )
 
     def repository(self, address: str) -> Repository:
@@ -103,12 +63,10 @@ class SourceResolver:
         return self.uv.export_uv(files, extras=extras, groups=groups)
 
     def _with_built(
-        self,
-        ask: Callable[[UvResolver], Mapping[str, Json]],
-        interpreter: Interpreter,
-        first: Sequence[Built],
+        self, ask: Callable[[UvResolver], Mapping[str, Json]], circumstances: Circumstances
     ) -> Mapping[str, Json]:
         """Ask uv when what is to be built first is; as long as it misses a wheel, build one and ask again."""
+        interpreter, first = circumstances.interpreter, circumstances.built
         built: list[PinnedWheel] = []
         with scratch.folder(self.uv.folder.absolute() / "built") as folder:
             wheels = {each.wheel.name: self._offer(each.wheel, self.builder(interpreter), folder)[1] for each in first}

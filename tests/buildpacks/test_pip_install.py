@@ -10,7 +10,7 @@ from buildpacks import pip_install
 from buildpacks.api import (
     App,
     BuildPlan,
-    Built,
+    Circumstances,
     Fail,
     Interpreter,
     PinContext,
@@ -37,17 +37,8 @@ class FixedResolver:
     answer: Mapping[str, Json]
     asked: list[tuple[tuple[str, ...], tuple[PinnedWheel, ...]]] = field(default_factory=list)
 
-    def resolve(
-        self,
-        app: App,
-        *,
-        requirements: tuple[str, ...],
-        interpreter: Interpreter,
-        target: Target,
-        previous: tuple[PinnedWheel, ...],
-        built: tuple[Built, ...] = (),
-    ) -> Mapping[str, Json]:
-        self.asked.append((requirements, previous))
+    def resolve(self, app: App, requirements: tuple[str, ...], circumstances: Circumstances) -> Mapping[str, Json]:
+        self.asked.append((requirements, circumstances.previous))
         return self.answer
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from buildpacks import pip_install
-from buildpacks.api import App, Interpreter, PinContext, PinnedWheel, Pins, Target
+from buildpacks.api import App, Circumstances, Interpreter, PinContext, PinnedWheel, Pins, Target
 from imagebuilder import index as index_settings
 from imagebuilder import uv_program
 from imagebuilder.fetch import Downloader
@@ -257,7 +257,7 @@ def test_a_cache_that_cannot_be_written_is_ib601(tmp_path: Path) -> None:
 def test_secrets_reach_uv_through_its_environment_and_not_its_arguments(tmp_path: Path) -> None:
     url = f"https://bot:{SECRET}@corp.example/simple"
     resolves = resolver(tmp_path, url, UV_PRERELEASE="allow", UV_EXCLUDE_NEWER="1999-01-01", TOKEN="t")
-    arguments = resolves._arguments(tmp_path / "pins", interpreter=PYTHON, target=AMD64)
+    arguments = resolves._arguments(tmp_path / "pins", Circumstances(PYTHON, AMD64))
     environment = resolves._environment()
     assert SECRET not in " ".join(arguments)
     assert environment["UV_DEFAULT_INDEX"] == url
