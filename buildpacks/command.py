@@ -13,10 +13,11 @@ from posixpath import basename, normpath
 from buildpacks import local
 from buildpacks.api import App, Setting
 from layers.errors import UsageError
+from layers.expression import expression
 from layers.values import dataclass
 
 # Shell Command Language (POSIX.1-2017), 2.2 Quoting and 2.3 Token Recognition: what means something unquoted.
-_TOKEN = re.compile(
+_TOKEN = expression(
     r"""\\.|'[^']*'"""
     r"""|(?P<quoted>"(?:\\.|[^"\\])*")"""
     r"""|(?P<operator>&&|\|\||>>|[<>]&|[|&;<>()])"""
@@ -24,7 +25,7 @@ _TOKEN = re.compile(
     r"""|[^\\'"|&;<>()$`*?\[~#]+""",
     re.DOTALL,
 )
-_ASSIGNMENTS = re.compile(r"""\A(?:[A-Za-z_]\w*=(?:\\.|'[^']*'|"(?:\\.|[^"\\])*"|[^\s\\'"])*\s+)*""")
+_ASSIGNMENTS = expression(r"""\A(?:[A-Za-z_]\w*=(?:\\.|'[^']*'|"(?:\\.|[^"\\])*"|[^\s\\'"])*\s+)*""")
 _SEPARATORS = ("&&", ";")
 _REDIRECTIONS = ("<", ">", ">>", "<&", ">&")
 _KEYWORDS = {"!", "{", "}", "case", "do", "done", "elif", "else", "esac", "fi", "for", "if", "then", "until", "while"}
@@ -52,7 +53,7 @@ _SHELLS = {"sh": "dash", "dash": "dash", "bash": "bash", "env": "coreutils"}
 # handle SIGTERM never sees it (pid_namespaces(7)); uWSGI takes it as an order to reload.
 _INTERRUPTED = frozenset({"flask", "uwsgi", "waitress-serve"})
 _LISTENING = frozenset({"celery", "daphne", "fastapi", "gunicorn", "hypercorn", "streamlit", "uvicorn"})
-_PYTHON = re.compile(r"python(?:3(?:\.\d+)?)?")
+_PYTHON = expression(r"python(?:3(?:\.\d+)?)?")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ Of several files the most exact counts: a lock before the list, the list before 
 """
 
 import posixpath
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import unquote, urlsplit
@@ -15,23 +14,24 @@ from buildpacks.api import App, value_at
 from layers.canonical import Json
 from layers.descriptor import Platform
 from layers.errors import UsageError
+from layers.expression import expression
 from layers.values import dataclass, replace
 
 SUBDIRS = {"amd64": "linux-64", "arm64": "linux-aarch64"}
 _VENDORED = "vendor"
 _ENVIRONMENT = "environment.yml"
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_VARIABLE = expression(r"[A-Za-z_][A-Za-z0-9_]*")
 # What environments mean by this name, on the server where channels are found by name.
 _DEFAULTS = ("main",)
-_LOCAL = re.compile(r"\.{0,2}/|file:")
-_NAME = re.compile(r"[^/.][^/]*(?:/label/[^/]+)?$")
-_PACKAGE = re.compile(
+_LOCAL = expression(r"\.{0,2}/|file:")
+_NAME = expression(r"[^/.][^/]*(?:/label/[^/]+)?$")
+_PACKAGE = expression(
     r"(?P<channel>.+)/(?P<subdir>[a-z0-9]+(?:-[a-z0-9]+)?)/(?P<name>[^/#]+\.(?:conda|tar\.bz2))"
     r"(?:#(?:(?:sha256:)?(?P<sha256>[0-9a-f]{64})|(?P<md5>[0-9a-f]{32})))?"
 )
-_ANY_TOKEN, _PASSWORD = re.compile(r"/t/[^/]+/"), re.compile(r"//[^/@]*@")
-_SPEC_NAME = re.compile(r"(?:.*::)?\s*([A-Za-z0-9_][A-Za-z0-9_.-]*)")
-_PLATFORM = re.compile(r"#\s*platform:\s*(\S+)")
+_ANY_TOKEN, _PASSWORD = expression(r"/t/[^/]+/"), expression(r"//[^/@]*@")
+_SPEC_NAME = expression(r"(?:.*::)?\s*([A-Za-z0-9_][A-Za-z0-9_.-]*)")
+_PLATFORM = expression(r"#\s*platform:\s*(\S+)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,13 +26,14 @@ from buildpacks.api import (
 )
 from layers import bytecode
 from layers.errors import BuildError, UsageError
+from layers.expression import expression
 from layers.values import dataclass
 
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
 
 # PEP 440, and what else people write: 3.13, 3.13.x, v3.13 (Paketo, nvm habits), ^3.11 and ~3.11 (Poetry).
-_WORD = re.compile(r"(~=|==|!=|<=|>=|<|>|=|\^|~|)v?(\d+(?:\.\d+)*)(\.[*xX]|(?:a|b|rc)\d+)?")
+_WORD = expression(r"(~=|==|!=|<=|>=|<|>|=|\^|~|)v?(\d+(?:\.\d+)*)(\.[*xX]|(?:a|b|rc)\d+)?")
 
 # The Python of Debian's suites, to say where a version can be had.
 _SUITES = {"bookworm": "3.11", "trixie": "3.13", "forky": "3.14"}

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from buildpacks import local
 from buildpacks.api import App, Fail, value_at
 from layers.errors import DetectionError, UsageError
+from layers.expression import expression
 from layers.values import dataclass
 
 # The files of each manager, the one that counts first. Those of `_EXCLUSIVE` exclude each other.
@@ -35,8 +36,8 @@ _MAKE = {
     "conda": "write environment.yml",
     "pyproject": "write pyproject.toml",
 }
-_PYLOCK = re.compile(r"(?:.*/)?pylock(?:\.[^./]+)?\.toml")
-_NOT_TO_RUN = re.compile(r"(^|[^a-z])(dev|develop|development|tests?|testing|docs?|lint|ci)([^a-z]|$)", re.IGNORECASE)
+_PYLOCK = expression(r"(?:.*/)?pylock(?:\.[^./]+)?\.toml")
+_NOT_TO_RUN = expression(r"(^|[^a-z])(dev|develop|development|tests?|testing|docs?|lint|ci)([^a-z]|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from buildpacks import local
 from buildpacks.api import App
 from layers.errors import UsageError
+from layers.expression import expression
 from layers.values import dataclass
 
 _INTERFACES = {"Flask": "wsgi", "FastAPI": "asgi", "Litestar": "asgi", "Quart": "asgi", "Starlette": "asgi"}
@@ -44,18 +45,18 @@ _BROUGHT = {
 }
 
 _NAMES = "|".join(_INTERFACES)
-_OBJECT = re.compile(rf"^(\w+)[ \t]*(?::[^=\n]+)?=[ \t]*(?:\w+\.)*({_NAMES})\(", re.MULTILINE)
-_MADE = re.compile(rf"\b({_NAMES})\(")
-_FACTORY = re.compile(r"^def (create_app|make_app)\(", re.MULTILINE)
-_ASSIGNED = re.compile(r"^(app|application)[ \t]*(?::[^=\n]+)?=(?!=)", re.MULTILINE)
-_IMPORTED = re.compile(r"^from[ \t]+\S+[ \t]+import[ \t](?:.*\b)?(app|application)[ \t]*(?:,|#|$)", re.MULTILINE)
-_SETTINGS = re.compile(r"""DJANGO_SETTINGS_MODULE["']\s*,\s*["']([\w.]+)["']""")
-_STREAMLIT = re.compile(r"^(?:import|from)[ \t]+streamlit\b", re.MULTILINE)
-_GRADIO = re.compile(r"^(?:import|from)[ \t]+gradio\b(?s:.*)\.launch\(", re.MULTILINE)
+_OBJECT = expression(rf"^(\w+)[ \t]*(?::[^=\n]+)?=[ \t]*(?:\w+\.)*({_NAMES})\(", re.MULTILINE)
+_MADE = expression(rf"\b({_NAMES})\(")
+_FACTORY = expression(r"^def (create_app|make_app)\(", re.MULTILINE)
+_ASSIGNED = expression(r"^(app|application)[ \t]*(?::[^=\n]+)?=(?!=)", re.MULTILINE)
+_IMPORTED = expression(r"^from[ \t]+\S+[ \t]+import[ \t](?:.*\b)?(app|application)[ \t]*(?:,|#|$)", re.MULTILINE)
+_SETTINGS = expression(r"""DJANGO_SETTINGS_MODULE["']\s*,\s*["']([\w.]+)["']""")
+_STREAMLIT = expression(r"^(?:import|from)[ \t]+streamlit\b", re.MULTILINE)
+_GRADIO = expression(r"^(?:import|from)[ \t]+gradio\b(?s:.*)\.launch\(", re.MULTILINE)
 
 _MODULES = ("wsgi", "asgi", "app", "main", "application", "server", "api")
 _SCRIPTS = ("main.py", "app.py", "__main__.py", "run.py", "server.py", "start.py", "bot.py")
-_TOOLS = re.compile(r"(?:setup|conftest|noxfile|fabfile|tasks|test_.*|.*_test)\.py")
+_TOOLS = expression(r"(?:setup|conftest|noxfile|fabfile|tasks|test_.*|.*_test)\.py")
 _NOT_PACKAGES = frozenset({"doc", "docs", "examples", "scripts", "test", "tests"})
 
 

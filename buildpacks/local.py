@@ -1,7 +1,6 @@
 """What is not published: the application itself, folders in it and repositories, which are built as sources are."""
 
 import configparser
-import re
 from collections.abc import Callable, Mapping
 from posixpath import basename, join, normpath
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ import tomli
 from buildpacks.api import App, Folder, PinContext, PinnedWheel, Source, value_at
 from layers.digest import Digest
 from layers.errors import BuildError
+from layers.expression import expression
 from layers.values import dataclass, replace
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _FILES = (_PYPROJECT, "setup.cfg", "setup.py")
 _OPTED_OUT = (("tool", "uv", "package"), ("tool", "poetry", "package-mode"), ("tool", "pdm", "distribution"))
 _NAMES = (("project", "name"), ("tool", "poetry", "name"), ("tool", "flit", "metadata", "module"))
 _COMMANDS = (("project", "scripts"), ("tool", "poetry", "scripts"), ("tool", "flit", "scripts"))
-_IN_SETUP = re.compile(r"""\bname\s*=\s*["']([A-Za-z0-9][A-Za-z0-9._-]*)["']""")
+_IN_SETUP = expression(r"""\bname\s*=\s*["']([A-Za-z0-9][A-Za-z0-9._-]*)["']""")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ packages have the same files, whoever locked them.
 
 import json
 import posixpath
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import unquote, urlsplit
 
@@ -15,9 +14,10 @@ from buildpacks.api import App, Built, Circumstances, Folder, PinContext, Pins, 
 from layers.canonical import Json
 from layers.digest import Digest
 from layers.errors import BuildError, UsageError
+from layers.expression import expression
 from layers.values import dataclass, replace
 
-_EXTRA = re.compile(r"""\bextra\s*(==|!=)\s*("[^"]*"|'[^']*')""")
+_EXTRA = expression(r"""\bextra\s*(==|!=)\s*("[^"]*"|'[^']*')""")
 _OPERATORS = {"==": "in", "!=": "not in"}
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from buildpacks import locks
 from buildpacks.api import value_at
 from buildpacks.locks import normalised
+from layers.expression import expression
 from layers.values import dataclass
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 VERSIONS = ("1.0", "1.1", "2.0")
 FILE = "poetry.lock"
-_TERM = re.compile(r"(\^|~(?!=)|[<>=!~]=|[<>=]|)\s*([^\s,<>=!~^|]+)")
+_TERM = expression(r"(\^|~(?!=)|[<>=!~]=|[<>=]|)\s*([^\s,<>=!~^|]+)")
 # A choice that changes more often than that goes in circles.
 _ROUNDS = 20
 

@@ -3,13 +3,13 @@
 Since lock version 2.1 (Poetry 2.0) each package says which groups want it, and when; `poetry_graph` reads older locks.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 
 from buildpacks import declared, environment, local, locks, poetry_graph, project
 from buildpacks.api import App, Buildpack, BuildPlan, Fail, PinContext, Pins, Require, value_at
 from buildpacks.locks import Asked, normalised
 from buildpacks.poetry_graph import Graph
+from layers.expression import expression
 
 _FILE = poetry_graph.FILE
 _VERSION = "2.1"
@@ -17,7 +17,7 @@ _MAIN = "main"
 _ONLY = "BP_POETRY_INSTALL_ONLY"
 # What of pyproject.toml Poetry hashes (poetry.packages.locker).
 _OF_PROJECT = ("requires-python", "dependencies", "optional-dependencies")
-_BEFORE_GROUPS = re.compile(r"#[^\n]*Poetry 2\.[0-2]\.")
+_BEFORE_GROUPS = expression(r"#[^\n]*Poetry 2\.[0-2]\.")
 _OF_POETRY = ("dependencies", "source", "extras", "dev-dependencies")
 
 

@@ -1,6 +1,5 @@
 """procfile: the processes of a Procfile and of the configuration."""
 
-import re
 from collections.abc import Mapping
 
 from buildpacks import command
@@ -18,11 +17,12 @@ from buildpacks.api import (
     Setting,
 )
 from layers.errors import UsageError
+from layers.expression import expression
 
 _FILE = "Procfile"
 
 # The grammar of a Procfile line, as in Paketo's and Heroku's buildpacks.
-_LINE = re.compile(r"([A-Za-z0-9_-]+):\s*(.+)")
+_LINE = expression(r"([A-Za-z0-9_-]+):\s*(.+)")
 
 
 def detect(app: App) -> BuildPlan | Fail:

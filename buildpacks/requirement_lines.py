@@ -1,10 +1,10 @@
 """Lines of requirement files (pip's format): how they are joined and cut, and the errors that name them."""
 
-import re
 import shlex
 from collections.abc import Iterator, Mapping
 
 from layers.errors import BuildError
+from layers.expression import expression
 from layers.values import dataclass
 
 # Options of a whole file, and whether a value follows (pip: "Requirements File Format", Supported options).
@@ -25,8 +25,8 @@ OPTIONS = {
 }
 OF_ONE_REQUIREMENT = {"--hash": True, "--config-settings": True, "--global-option": True}
 _SHORT = {"-r": "--requirement", "-c": "--constraint", "-i": "--index-url", "-f": "--find-links"}
-_COMMENT = re.compile(r"(^|\s)#.*$")
-EDITABLE = re.compile(r"^(?:-e|--editable)[ =]?\s*")
+_COMMENT = expression(r"(^|\s)#.*$")
+EDITABLE = expression(r"^(?:-e|--editable)[ =]?\s*")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,18 +14,19 @@ from buildpacks.api import App
 from buildpacks.local import Named
 from buildpacks.requirement_lines import Line, malformed, split_options, unsupported
 from layers.errors import BuildError
+from layers.expression import expression
 from layers.values import dataclass
 
-_VCS = re.compile(r"(git|hg|svn|bzr)\+")
-_ADDRESS = re.compile(r"[a-z]+://")
-_PATH = re.compile(r"[.~]|[^;@\[]*/|[^\s;@]+\.(whl|zip|tar\.gz)$")
+_VCS = expression(r"(git|hg|svn|bzr)\+")
+_ADDRESS = expression(r"[a-z]+://")
+_PATH = expression(r"[.~]|[^;@\[]*/|[^\s;@]+\.(whl|zip|tar\.gz)$")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_SECRET_BY_NAME = re.compile(r"([^:]*:)?\$\{[A-Z0-9_]+\}:?")
+_SECRET_BY_NAME = expression(r"([^:]*:)?\$\{[A-Z0-9_]+\}:?")
 _SERVE = "serve the wheel from a folder with --find-links"
-_NAMED = re.compile(r"[\w.-]+\s*(\[[^\]]*\])?\s*@")
-_ARCHIVE = re.compile(r"\.(whl|zip|tar\.gz)$")
+_NAMED = expression(r"[\w.-]+\s*(\[[^\]]*\])?\s*@")
+_ARCHIVE = expression(r"\.(whl|zip|tar\.gz)$")
 # A folder or a repository with its extras (`./till[card]`), and a condition, which comes after a space.
-_UNPUBLISHED = re.compile(
+_UNPUBLISHED = expression(
     r"(?P<address>[^\s\[;]+?)(?:\[(?P<extras>[^\]]*)\])?(?P<fragment>#\S*)?(?:\s*;\s*(?P<marker>.*))?"
 )
 

@@ -4,7 +4,6 @@ It is relocatable: programs and libraries find each other through `$ORIGIN`, and
 program. Only what is said about building extensions has the paths and the compiler of its own build, and is corrected.
 """
 
-import re
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +12,7 @@ from buildpacks.api import Interpreter, LayerSpec
 from layers import entry
 from layers.content import Reader
 from layers.entry import Entry
+from layers.expression import expression
 from layers.standalone import damaged, read_standalone
 from layers.values import replace
 
@@ -20,25 +20,25 @@ PREFIX = "layers/cpython"
 _TEXT_MAX = 4 << 20
 
 # Without versioned names of programs for people (pip, idle, pydoc), and Tcl/Tk, which needs a display.
-_RUN = re.compile(r"bin/python(?:3(?:\.\d+)?)?|lib/(?!lib(?:tcl|tk|itcl))[^/]+\.so(?:\.[0-9.]+)?|lib/python3\.\d+/.+")
-_BUILD = re.compile(r"include/.+|bin/python3(?:\.\d+)?-config|lib/pkgconfig/.+|lib/python3\.\d+/config-[^/]+/.+")
+_RUN = expression(r"bin/python(?:3(?:\.\d+)?)?|lib/(?!lib(?:tcl|tk|itcl))[^/]+\.so(?:\.[0-9.]+)?|lib/python3\.\d+/.+")
+_BUILD = expression(r"include/.+|bin/python3(?:\.\d+)?-config|lib/pkgconfig/.+|lib/python3\.\d+/config-[^/]+/.+")
 # What has no use in an image: tests, editors, windows, installers, and bytecode with times in it.
-_LEFT_OUT = re.compile(
+_LEFT_OUT = expression(
     r"lib/python3\.\d+/(?:(?:test|idlelib|turtledemo|tkinter|ensurepip|site-packages|config-[^/]+)/.*"
     r"|(?:.*/)?(?:tests?|__pycache__)/.*|.*\.py[co]|EXTERNALLY-MANAGED"
     r"|lib-dynload/(?:_tkinter|_test|_ctypes_test|_xxtestfuzz|xxlimited)[^/]*)"
 )
-_DESCRIBES_BUILD = re.compile(
+_DESCRIBES_BUILD = expression(
     r"bin/[^/]+-config|lib/pkgconfig/[^/]+\.pc|lib/python3\.\d+/"
     r"(?:_sysconfigdata_[^/]*\.py|_sysconfig_vars_[^/]*\.json|build-details\.json|config-[^/]+/Makefile)"
 )
 _CORRECTIONS = (
     # The prefix of its build, by itself and behind -I and -L.
-    (re.compile(rb"(?:(?<![\w.+/-])|(?<=-[IL]))/install(?![\w.+-])"), f"/{PREFIX}".encode()),
+    (expression(rb"(?:(?<![\w.+/-])|(?<=-[IL]))/install(?![\w.+-])"), f"/{PREFIX}".encode()),
     # Its compilers and archiver, with or without a folder and a target: any Debian has these under their POSIX names.
-    (re.compile(rb"(?<![\w./+-])(?:/[\w./+-]*/)?(?:\w+-)*(?:clang|gcc)(?![\w./+-])"), b"cc"),
-    (re.compile(rb"(?<![\w./+-])(?:/[\w./+-]*/)?(?:\w+-)*(?:clang|g)\+\+(?![\w./+-])"), b"c++"),
-    (re.compile(rb"(?<![\w./+-])(?:/[\w./+-]*/)?llvm-(ar|ranlib)(?![\w./+-])"), rb"\1"),
+    (expression(rb"(?<![\w./+-])(?:/[\w./+-]*/)?(?:\w+-)*(?:clang|gcc)(?![\w./+-])"), b"cc"),
+    (expression(rb"(?<![\w./+-])(?:/[\w./+-]*/)?(?:\w+-)*(?:clang|g)\+\+(?![\w./+-])"), b"c++"),
+    (expression(rb"(?<![\w./+-])(?:/[\w./+-]*/)?llvm-(ar|ranlib)(?![\w./+-])"), rb"\1"),
 )
 # PEP 668: what pip says if somebody wants to install into this Python, and not into a virtual environment.
 _MANAGED = b"""\

@@ -9,15 +9,16 @@ import re
 from collections.abc import Sequence
 
 from layers.canonical import Json
+from layers.expression import expression
 from layers.values import dataclass
 
 _DEPTH_MAX = 50
-_KEY = re.compile(
+_KEY = expression(
     r"""("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\s"'\[\]{}#&*!|>%@`,?-][^#]*?|-[^\s#][^#]*?)\s*:(?:\s+(.*))?"""
 )
-_QUOTED = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^']|'')*')\s*(?:#.*)?""")
-_COMMENT = re.compile(r"\s#.*")
-_FLOW = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\[\]{},"']+|[\[\]{},])""")
+_QUOTED = expression(r"""("(?:[^"\\]|\\.)*"|'(?:[^']|'')*')\s*(?:#.*)?""")
+_COMMENT = expression(r"\s#.*")
+_FLOW = expression(r"""\s*("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\[\]{},"']+|[\[\]{},])""")
 _REFUSED = ("&", "*", "!", "|", ">", "%", "@", "`", "? ")
 _NOTHING = ("", "~", "null", "Null", "NULL")
 

@@ -2,7 +2,7 @@
 
 import argparse
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Literal, NoReturn
 
 from imagebuilder import text
@@ -61,7 +61,7 @@ def parse(arguments: Sequence[str], version: str) -> Arguments:
 
     Raises UsageError IB100 for what is not in the table of options, naming what was probably meant.
     """
-    parser = _parser(version)
+    parser = _parser(version, {word for word in arguments if word in COMMANDS})
     namespace, unknown = parser.parse_known_args(list(arguments))
     given: dict[str, object] = vars(namespace)
     command = given.get("command")
@@ -108,7 +108,8 @@ class _Parser(argparse.ArgumentParser):
         )
 
 
-def _parser(version: str) -> argparse.ArgumentParser:
+def _parser(version: str, named: Set[str]) -> argparse.ArgumentParser:
+    """Make the parser; only the commands that are named get their flags: to add one takes a good while."""
     parser = _Parser(prog="imagebuilder", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"imagebuilder {version}")
     for option in options_of(GLOBAL):
@@ -123,7 +124,7 @@ def _parser(version: str) -> argparse.ArgumentParser:
         if command in _FURTHER:
             metavar, more, _ = _FURTHER[command]
             sub.add_argument("further", metavar=metavar, nargs=more)
-        for option in options_of(command):
+        for option in options_of(command) if command in named else ():
             _add(sub, option)
     return parser
 

@@ -3,7 +3,6 @@
 The builder is imported where it is used: `explain` and `cache` do not pay for it.
 """
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -21,12 +20,13 @@ from layers.blobs import require_replaceable, write_file
 from layers.canonical import Json
 from layers.digest import Digest
 from layers.errors import UsageError
+from layers.expression import expression
 
 if TYPE_CHECKING:  # `explain` does not pay for what it does not use
     from imagebuilder.image import StoredImage
     from imagebuilder.registry.settings import RegistrySettings
 
-_SIZE = re.compile(r"(\d{1,12})\s*(B|kB|MB|GB|)")
+_SIZE = expression(r"(\d{1,12})\s*(B|kB|MB|GB|)")
 _UNITS = {"": 1, "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9}
 
 

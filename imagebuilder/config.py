@@ -5,7 +5,6 @@ The only module that reads the environment of the process.
 """
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -19,6 +18,7 @@ from imagebuilder.request import BuildRequest
 from imagebuilder.settings import FileSettings, Given, Values
 from layers.descriptor import Platform
 from layers.errors import UsageError
+from layers.expression import expression
 from layers.values import dataclass, replace
 
 Tables = Mapping[str, Mapping[str, Setting]]
@@ -27,12 +27,12 @@ _ON = ("1", "true", "yes", "on")
 _OFF = ("0", "false", "no", "off")
 _PREFIX = "IMAGEBUILDER_"
 _MOST_WORKERS = 64
-_VARIABLE = (re.compile(r"[A-Za-z_][A-Za-z0-9_]*"), "use letters, digits and underscores")
+_VARIABLE = (expression(r"[A-Za-z_][A-Za-z0-9_]*"), "use letters, digits and underscores")
 _NAMES = {
     "env": _VARIABLE,
     "collectstatic-env": _VARIABLE,
-    "processes": (re.compile(r"[A-Za-z0-9_-]+"), "use letters, digits and underscores"),
-    "buildpack": (re.compile("file"), 'write file = "tools/buildpack.py"'),
+    "processes": (expression(r"[A-Za-z0-9_-]+"), "use letters, digits and underscores"),
+    "buildpack": (expression("file"), 'write file = "tools/buildpack.py"'),
 }
 _OF_BUILDPACKS = (
     "python", "python-build", "requirements", "manager", "extras", "groups", "entry", "process",

@@ -1,7 +1,6 @@
 """Displays of progress: live rows on a terminal, a line for each finished step, JSON lines."""
 
 import os
-import re
 import threading
 from contextlib import suppress
 from typing import TextIO
@@ -10,11 +9,12 @@ from imagebuilder import text
 from imagebuilder.progress import Step
 from layers import canonical
 from layers.canonical import Json
+from layers.expression import expression
 
 _NAME = 10  # columns of a step's name
 _REFRESH_S = 0.1
 # What JSON leaves as it is: DEL and C1 controls, bidirectional and zero-width characters, bytes that are no UTF-8.
-_UNSEEN = re.compile(r"[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
+_UNSEEN = expression(r"[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 
 
 class PlainDisplay:

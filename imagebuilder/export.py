@@ -5,7 +5,6 @@ bytes is the output format and the inputs; both are recorded (docs/decisions/004
 """
 
 import datetime as dt  # noqa: TID251 checks that a date exists; reads no clock
-import re
 from collections.abc import Mapping, Sequence
 
 from buildpacks.api import Process
@@ -15,6 +14,7 @@ from layers.blobs import BlobStore
 from layers.canonical import Json
 from layers.descriptor import CONFIG, LAYER_TAR, MANIFEST, Descriptor, Platform
 from layers.errors import UsageError
+from layers.expression import expression
 from layers.layer import Layer
 from layers.values import dataclass, field, replace
 
@@ -28,8 +28,8 @@ _DEFAULT_ENV = {
     "PYTHONUNBUFFERED": "1",
     "SSL_CERT_FILE": "/etc/ssl/certs/ca-certificates.crt",
 }
-_CREATED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
-_ENV_NAME = re.compile(r"[^=\0]+")
+_CREATED = expression(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+_ENV_NAME = expression(r"[^=\0]+")
 
 
 @dataclass(frozen=True, slots=True)

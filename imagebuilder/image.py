@@ -1,7 +1,6 @@
 """Images: what export made, or what is read back, checked, from a layout or an archive."""
 
 import posixpath
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -17,6 +16,7 @@ from layers.descriptor import CONFIG, INDEX, MANIFEST, Descriptor, Platform
 from layers.digest import Digest
 from layers.entry import Checksum, Kind, Stored
 from layers.errors import IntegrityError, UsageError
+from layers.expression import expression
 from layers.layer import Layer
 from layers.values import dataclass, field, replace
 
@@ -26,7 +26,7 @@ INDEXES = (INDEX, f"{_DOCKER}distribution.manifest.list.v2+json")
 _CONFIGS = (CONFIG, f"{_DOCKER}container.image.v1+json")
 
 # What begins as paths do; and what ends as our outputs do, unless a registry stands in front of it.
-_LIKE_A_PATH = re.compile(r"[./~].*|(?![^/]*[.:][^/]*/).*\.(oci|tar)")
+_LIKE_A_PATH = expression(r"[./~].*|(?![^/]*[.:][^/]*/).*\.(oci|tar)")
 
 REF_NAME = "org.opencontainers.image.ref.name"
 

@@ -15,13 +15,14 @@ from buildpacks import pip_install, requirements
 from buildpacks.api import App
 from imagebuilder import foreign_settings, named
 from layers.errors import UsageError
+from layers.expression import expression
 from layers.values import dataclass, field
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
+_VARIABLE = expression(r"\$\{([A-Z0-9_]+)\}")
 # The one provider that pip and uv both have: the program `keyring`, wherever it was installed.
 _KEYRING = "subprocess"
-_USERINFO = re.compile(r"//[^/@\s]*@")
+_USERINFO = expression(r"//[^/@\s]*@")
 
 
 @dataclass(frozen=True, slots=True)

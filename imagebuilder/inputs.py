@@ -1,6 +1,5 @@
 """Inputs: what a published image says it was made from, beside what is here; and which of them a difference is of."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from imagebuilder import lock
@@ -11,6 +10,7 @@ from imagebuilder.options import COMPRESSIONS
 from imagebuilder.request import BuildRequest
 from imagebuilder.settings import Given
 from layers import compress
+from layers.expression import expression
 from layers.values import replace
 from reproducibility.difference import Difference
 from reproducibility.images import StoredImage
@@ -18,7 +18,7 @@ from reproducibility.images import StoredImage
 TAKEN = "the published image"
 
 _FORMAT, _INPUTS, _COMPRESSION = (f"dev.imagebuilder.{name}" for name in ("format", "inputs", "compression"))
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+_TIME = expression(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _OF_CAUSE: Mapping[str, InputName] = {
     "base": "lock",
     "compression": "compression",

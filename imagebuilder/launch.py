@@ -5,17 +5,17 @@ between the engine and the application. Another process is started by its launch
 """
 
 import difflib
-import re
 from collections.abc import Iterable
 
 from buildpacks.api import LayerSpec, Process
 from layers import entry
 from layers.entry import Entry
 from layers.errors import UsageError
+from layers.expression import expression
 from layers.values import replace
 
 # CNB platform specification, launch.toml: a process type is letters, digits, dots, hyphens and underscores.
-_TYPE = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_TYPE = expression(r"[A-Za-z0-9._-]{1,128}")
 
 # -I: nothing of the environment or the working directory is imported here; -S: site-packages are not needed here.
 # The process itself gets the environment unchanged, and its program is looked up on PATH.

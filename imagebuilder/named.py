@@ -11,10 +11,11 @@ from urllib.parse import quote
 
 from buildpacks import declared, poetry_install
 from buildpacks.api import App, value_at
+from layers.expression import expression
 from layers.values import dataclass, field
 
-_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
-_USERINFO = re.compile(r"//[^/@\s]*@")
+_VARIABLE = expression(r"\$(?:\{(\w+)\}|(\w+))")
+_USERINFO = expression(r"//[^/@\s]*@")
 _PIPFILES = ("Pipfile", "Pipfile.lock")
 
 

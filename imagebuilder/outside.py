@@ -5,7 +5,6 @@ project's own only if whoever runs the command says so, too. What they raise or 
 names them, and their version is in the keys of their layers, in the lock and in the image.
 """
 
-import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
@@ -20,6 +19,7 @@ from layers.canonical import Json
 from layers.digest import Digest
 from layers.entry import Entry
 from layers.errors import BuildError, UsageError
+from layers.expression import expression
 from layers.values import replace
 
 if TYPE_CHECKING:  # 10 ms that only a project with such buildpacks pays for
@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # 10 ms that only a project with such buildpacks pays for
 
 _GROUP = "imagebuilder.buildpacks"
 _MODULE = "imagebuilder_project_buildpack"
-_ID = re.compile(r"[a-z0-9][a-z0-9._/-]{0,99}")
+_ID = expression(r"[a-z0-9][a-z0-9._/-]{0,99}")
 
 _Given = TypeVar("_Given")
 _Answer = TypeVar("_Answer")

@@ -1,17 +1,17 @@
 """Packages: what an image says is installed in it, by the records of pip's and Debian's installers."""
 
-import re
 from collections.abc import Iterator
 from typing import Literal
 
 from layers.canonical import Json
+from layers.expression import expression
 from layers.values import dataclass
 from reproducibility.listing import Member, Members
 
 _METADATA = ".dist-info/METADATA"
-_DPKG = re.compile(r"var/lib/dpkg/status(?:\.d/[^/]+)?")
+_DPKG = expression(r"var/lib/dpkg/status(?:\.d/[^/]+)?")
 _LARGEST = 16 << 20  # dpkg's status of a whole system has 3 MB
-_FIELD = re.compile(r"([A-Za-z-]+):[ \t]*(.*)")
+_FIELD = expression(r"([A-Za-z-]+):[ \t]*(.*)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,11 @@
 import re
 from collections.abc import Iterable
 
+from layers.expression import expression
+
 # path/filepath.Match of Go: a class is [ ^? ( character | character-character )+ ].
 _CHARACTER = r"(?:\\.|[^\\\]-])"
-_PART = re.compile(
+_PART = expression(
     rf"(?P<folders>\*\*/?)|(?P<star>\*)|(?P<any>\?)|(?P<group>\[\^?(?:{_CHARACTER}(?:-{_CHARACTER})?)+\])"
     r"|\\(?P<escaped>.)|(?P<literal>[^\\\[])",
     re.DOTALL,

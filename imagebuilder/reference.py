@@ -1,16 +1,15 @@
 """References: full image names, read as Docker reads them (distribution/reference, grammar of `reference.go`)."""
 
-import re
-
 from layers.digest import Digest
 from layers.errors import IntegrityError, UsageError
+from layers.expression import expression
 from layers.values import dataclass, replace
 
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
-_REGISTRY = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::[0-9]+)?")
+_REGISTRY = expression(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::[0-9]+)?")
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_REPOSITORY = expression(rf"{_COMPONENT}(?:/{_COMPONENT})*")
+_TAG = expression(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _LONGEST_NAME = 255
 
 # Docker Hub, and the other names it is known by.

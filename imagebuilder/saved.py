@@ -5,7 +5,6 @@ no manifest of a registry: an image is known by the digest of its config.
 """
 
 import posixpath
-import re
 from functools import partial
 from typing import TypeGuard
 
@@ -14,11 +13,12 @@ from imagebuilder.documents import Document, malformed
 from imagebuilder.image import Archive, Place
 from layers.descriptor import LAYER_GZIP, LAYER_TAR, LAYER_ZSTD
 from layers.digest import Digest, sha256
+from layers.expression import expression
 from reproducibility.images import StoredImage, StoredLayer, Subject
 
 CONFIG = "application/vnd.docker.container.image.v1+json"
 
-_NAMED_BY_DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{64})(?:\.json)?")
+_NAMED_BY_DIGEST = expression(r"(?:sha256:)?([0-9a-f]{64})(?:\.json)?")
 _MAGIC = {b"\x1f\x8b": LAYER_GZIP, b"\x28\xb5\x2f\xfd": LAYER_ZSTD}
 
 

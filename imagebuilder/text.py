@@ -1,10 +1,11 @@
 """Text for people: sizes, durations, colour, and names from outside made harmless."""
 
-import re
 import unicodedata
 from collections.abc import Iterable
 
-_USERINFO = re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.-]*://)[^\s/@]+@")
+from layers.expression import expression
+
+_USERINFO = expression(r"(\b[a-zA-Z][a-zA-Z0-9+.-]*://)[^\s/@]+@")
 # Bidirectional controls reorder what stands around them (UAX #9), zero-width characters hide.
 _HIDDEN = frozenset("\u061c\u200b\u200c\u200d\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2060\ufeff") | {
     chr(code) for code in range(0x2066, 0x206A)

@@ -11,19 +11,20 @@ from imagebuilder.fetch import Downloader
 from imagebuilder.index import without_credentials
 from imagebuilder.web import host
 from layers.errors import BuildError, IntegrityError, RefusedError, TransientError
+from layers.expression import expression
 
 _LONGEST = 400
 _WHEELS_SHOWN = 3
 _NAME = r"([A-Za-z0-9][A-Za-z0-9._-]*)"
-_UNKNOWN = re.compile(rf"{_NAME} was not found in the (?:package registry|provided package locations)")
-_NO_VERSION = re.compile(r"there (?:is|are) no versions? of (\S+?)(?: and|,|$)")
-_NO_WHEEL = re.compile(
+_UNKNOWN = expression(rf"{_NAME} was not found in the (?:package registry|provided package locations)")
+_NO_VERSION = expression(r"there (?:is|are) no versions? of (\S+?)(?: and|,|$)")
+_NO_WHEEL = expression(
     rf"no (?:usable )?wheels.*?(?:required|found wheels) for `{_NAME}`"
     rf"|ecause (?:all versions of )?{_NAME}(?:[<>=]\S*)? (?:has|have) no (?:usable )?wheels"
 )
-_NO_PYTHON = re.compile(r"(?:does not satisfy|requires) Python ?([<>=!~]\S+)")
-_REFUSED = re.compile(r"\b(401 Unauthorized|403 Forbidden)\b")
-_ADDRESS = re.compile(r"https?://[^\s`'\")>]+")
+_NO_PYTHON = expression(r"(?:does not satisfy|requires) Python ?([<>=!~]\S+)")
+_REFUSED = expression(r"\b(401 Unauthorized|403 Forbidden)\b")
+_ADDRESS = expression(r"https?://[^\s`'\")>]+")
 
 
 class NoWheelError(BuildError):

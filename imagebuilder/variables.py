@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from buildpacks.api import Setting
 from imagebuilder.settings import Given
 from layers.errors import UsageError
+from layers.expression import expression
 from layers.values import dataclass, field
 
 # Options by variable. Those that only some buildpacks read have no option of their own and keep their name.
@@ -30,7 +31,7 @@ _LABELS = (
     "AUTHORS", "CREATED", "DESCRIPTION", "DOCUMENTATION", "LICENSES", "REF_NAME", "REVISION", "SOURCE", "TITLE",
     "URL", "VENDOR", "VERSION",
 )  # fmt: skip
-_BPE = re.compile(r"BPE_(?:(APPEND|DEFAULT|DELIM|OVERRIDE|PREPEND)_)?(.+)", re.DOTALL)
+_BPE = expression(r"BPE_(?:(APPEND|DEFAULT|DELIM|OVERRIDE|PREPEND)_)?(.+)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)

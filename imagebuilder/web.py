@@ -4,7 +4,6 @@ Credentials go to the origin they were given for and to no other; an address wit
 Answers are errors of ours, so that nothing above knows of HTTP: 401 and 403 are refusals, what may pass is transient.
 """
 
-import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError
@@ -15,6 +14,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from layers.blobs import storage_error
 from layers.errors import BuildError, IntegrityError, RefusedError, TransientError
+from layers.expression import expression
 
 if TYPE_CHECKING:
     import requests
@@ -25,7 +25,7 @@ _RETRIES = 3
 _LONGEST_WAIT_S = 30.0
 _REDIRECTS = 5
 _MAY_PASS = frozenset({408, 425, 429, 500, 502, 503, 504})
-_TOKEN = re.compile(r"/t/[^/]+/")
+_TOKEN = expression(r"/t/[^/]+/")
 Credentials = tuple[str, str]
 
 

@@ -3,12 +3,12 @@
 So layers of packages hold no bytecode, and their digests do not depend on the release of Python.
 """
 
-import re
+from layers.expression import expression
 
 PREFIX = "layers/bytecode"
 
 # The import system finds no module in a folder or a file whose name has a dot of its own.
-_MODULE = re.compile(r"(?:[^./]+/)*[^./]+\.py")
+_MODULE = expression(r"(?:[^./]+/)*[^./]+\.py")
 
 
 def is_module(path: str, folder: str) -> bool:

@@ -5,7 +5,6 @@ A .conda is a zip of two tars with zstd, one of the files and one of what is sai
 """
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from functools import partial
@@ -17,6 +16,7 @@ from layers.canonical import Json
 from layers.content import Reader
 from layers.entry import Content, Kind
 from layers.errors import IntegrityError
+from layers.expression import expression
 from layers.scripts import Script
 from layers.values import dataclass
 from layers.zip import read_zip
@@ -27,7 +27,7 @@ _SIZE_MAX = 16 << 30
 _INFO_MAX = 128 << 20
 _INFO = ("info/index.json", "info/paths.json", "info/link.json")
 _KINDS = {"hardlink": Kind.FILE, "softlink": Kind.SYMLINK, "directory": Kind.DIRECTORY}
-_SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!~-]*")
+_SAFE = expression(r"[A-Za-z0-9_][A-Za-z0-9_.+!~-]*")
 
 
 @dataclass(frozen=True, slots=True)

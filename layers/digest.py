@@ -1,16 +1,16 @@
 """Digests: the names of content. The only module that hashes."""
 
 import hashlib  # noqa: TID251 the one door to hashing
-import re
 from typing import Protocol
 
 from layers.errors import IntegrityError
+from layers.expression import expression
 from layers.values import dataclass
 
 # Kinds of hashes that RECORD files and lock files may use, and how many bytes their values have.
 HASH_SIZES = {"sha256": 32, "sha384": 48, "sha512": 64}
 
-_PATTERN = re.compile(r"sha256:[0-9a-f]{64}")
+_PATTERN = expression(r"sha256:[0-9a-f]{64}")
 
 
 class Hasher(Protocol):

@@ -4,17 +4,17 @@ An Entry has no mtime, no user or group name and no inode facts, so nothing of t
 bytes, a source file, or a piece of an archive on disk; it is read once, when the layer is written, and checked then.
 """
 
-import re
 from enum import Enum
 from pathlib import Path
 
 from layers.errors import IntegrityError
+from layers.expression import expression
 from layers.values import dataclass
 
 # Longest path Linux takes (limits.h). A part that is empty, `.`, `..`, or longer than a name may be; one that engines
 # take for a whiteout, which deletes files of the layers below (image-spec, layer.md); a NUL.
 _PATH_MAX = 4096
-_UNSAFE = re.compile(rb"(?:^|/)(?:\.{0,2}(?:/|\Z)|[^/]{256}|\.wh\.)|\0")
+_UNSAFE = expression(rb"(?:^|/)(?:\.{0,2}(?:/|\Z)|[^/]{256}|\.wh\.)|\0")
 # Largest owner that a ustar header holds.
 _OWNER_MAX = 0o7777777
 

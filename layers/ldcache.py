@@ -3,10 +3,10 @@
 The linker finds libraries of Debian's own folders without it; Python's `ctypes.util.find_library` does not.
 """
 
-import re
 import struct
 from collections.abc import Iterable
 
+from layers.expression import expression
 from layers.values import dataclass
 
 _MAGIC = b"glibc-ld.so.cache1.1"
@@ -15,7 +15,7 @@ _HEADER = struct.Struct("<20sIIB3xI12x")
 _ENTRY = struct.Struct("<iIIIQ")
 # FLAG_ELF_LIBC6 with FLAG_X8664_LIB64 or FLAG_AARCH64_LIB64, by the machine of ELF.
 _FLAGS = {62: 0x0303, 183: 0x0A03}
-_TOKEN = re.compile(r"(\d+)|\D")
+_TOKEN = expression(r"(\d+)|\D")
 
 
 @dataclass(frozen=True, slots=True)

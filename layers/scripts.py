@@ -1,13 +1,12 @@
 """Scripts: the programs that an installer makes of a wheel's entry points and of its own scripts."""
 
-import re
-
+from layers.expression import expression
 from layers.values import dataclass
 
 _SECTIONS = ("console_scripts", "gui_scripts")
 # As importlib.metadata reads an entry point; a script needs the attribute.
-_REFERENCE = re.compile(r"(?P<module>\w+(\.\w+)*)\s*:\s*(?P<attribute>\w+(\.\w+)*)\s*(\[[^\]]*\])?")
-_UNSAFE_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f/\\]|^\.{0,2}$")
+_REFERENCE = expression(r"(?P<module>\w+(\.\w+)*)\s*:\s*(?P<attribute>\w+(\.\w+)*)\s*(\[[^\]]*\])?")
+_UNSAFE_NAME = expression(r"[\x00-\x1f\x7f-\x9f/\\]|^\.{0,2}$")
 # What setuptools appends to the names of the scripts it made itself of entry points.
 _WRAPPER_SUFFIXES = (".exe", "-script.py", ".pya")
 

@@ -5,13 +5,13 @@ dpkg, GNU tar, Go and Python write. Whatever two readers could understand differ
 that leaves the root or passes through a link, a name twice, a record twice, devices, sparse files.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from layers import entry
 from layers.entry import Kind
 from layers.errors import IntegrityError
+from layers.expression import expression
 from layers.values import dataclass
 
 _BLOCK = 512
@@ -25,20 +25,20 @@ _SIZE_MAX = 64 << 30
 _NAME, _SIZE_FIELD = 100, 8**11
 # How archives name the folder they were made from.
 _ROOT = (b".", b"./", b"/")
-_OCTAL = re.compile(rb" *([0-7]+)[ \0]*|[ \0]*")
-_DECIMAL = re.compile(rb"[0-9]{1,18}")
-_PAX_RECORD = re.compile(rb"([1-9][0-9]{0,4}) ([^=\0]+)=")
+_OCTAL = expression(rb" *([0-7]+)[ \0]*|[ \0]*")
+_DECIMAL = expression(rb"[0-9]{1,18}")
+_PAX_RECORD = expression(rb"([1-9][0-9]{0,4}) ([^=\0]+)=")
 _KINDS = {b"\0": Kind.FILE, **{kind.value: kind for kind in Kind}}
 # Character devices, block devices and pipes.
 _SPECIAL = (b"3", b"4", b"6")
 # The mark of a file that a layer deletes, and of one that is known by its own name (image-spec, layer.md, "Whiteouts").
-_WHITEOUT = re.compile(r"(?:(?<=/)|^)\.wh\.(?:\.wh\.)?(?=[^/]*$)")
+_WHITEOUT = expression(r"(?:(?<=/)|^)\.wh\.(?:\.wh\.)?(?=[^/]*$)")
 # Facts of the machine where the archive was made; extended attributes, which no Entry has.
-_IGNORED = re.compile(r"[amc]time|[ug]name|comment|SCHILY\..*|LIBARCHIVE\..*")
+_IGNORED = expression(r"[amc]time|[ug]name|comment|SCHILY\..*|LIBARCHIVE\..*")
 # How names are to be read: here always as bytes. Go writes any bytes without a word.
 _CHARSETS = (b"BINARY", b"ISO-IR 10646 2000 UTF-8")
 # A character of fewer bytes in more: a reader that does not look closely takes some of them for a slash.
-_OVERLONG = re.compile(rb"[\xc0\xc1][\x80-\xbf]|\xe0[\x80-\x9f][\x80-\xbf]|\xf0[\x80-\x8f][\x80-\xbf]{2}")
+_OVERLONG = expression(rb"[\xc0\xc1][\x80-\xbf]|\xe0[\x80-\x9f][\x80-\xbf]|\xf0[\x80-\x8f][\x80-\xbf]{2}")
 
 
 class Stream(Protocol):

@@ -6,13 +6,13 @@ Nothing is inflated here; a member is a place in the file and what its content m
 """
 
 import os
-import re
 import stat
 import struct
 from pathlib import Path
 
 from layers.entry import Checksum, Content, Deflated, Stored
 from layers.errors import IntegrityError
+from layers.expression import expression
 from layers.values import dataclass
 
 # More than ten times the members of the largest wheels.
@@ -36,7 +36,7 @@ _ZIP64_FIELD = 0x0001
 _UNICODE_PATH_FIELD = 0x7075
 _MAX16, _MAX32 = 0xFFFF, 0xFFFFFFFF
 # Control characters, backslashes, and parts that are empty, `.` or `..`.
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\\]|(?:^|/)\.{0,2}(?:/|\Z)")
+_UNSAFE = expression(r"[\x00-\x1f\x7f-\x9f\\]|(?:^|/)\.{0,2}(?:/|\Z)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
+from layers.expression import expression
 from layers.values import dataclass
 from reproducibility.difference import Aspect, Difference
 from reproducibility.listing import Held, Member, Members
@@ -13,16 +14,16 @@ _DATABASE_MAX = 64 << 20
 _LIST_MAX = 8 << 20
 _FILES_MAX = 1_000_000
 # A file of the folder that an installed distribution leaves (PyPA, "Recording installed projects"; before: egg-info).
-_DISTRIBUTION = re.compile(r"(((?:.*/)?)([^/]+)-([^/-]+?)(?:-py3\.\d+)?\.(?:dist|egg)-info)(?:/.*)?")
+_DISTRIBUTION = expression(r"(((?:.*/)?)([^/]+)-([^/-]+?)(?:-py3\.\d+)?\.(?:dist|egg)-info)(?:/.*)?")
 # Every CPython has this one, a virtual environment has not.
-_INTERPRETER = re.compile(r"((?:.*/)?lib)/python(3\.\d+)/os\.py")
-_VERSIONED = re.compile(r"python3\.\d+")
+_INTERPRETER = expression(r"((?:.*/)?lib)/python(3\.\d+)/os\.py")
+_VERSIONED = expression(r"python3\.\d+")
 _DPKG = "var/lib/dpkg/"
 _STATUS = f"{_DPKG}status"
-_STANZA = re.compile(rb"^(Package|Version|Architecture):(.*)$", re.MULTILINE)
+_STANZA = expression(rb"^(Package|Version|Architecture):(.*)$", re.MULTILINE)
 # Folders that are links into usr in today's systems, while dpkg's lists have the names of old.
 _MERGED = ("bin/", "sbin/", "lib/", "lib64/")
-_BYTECODE = re.compile(r"(.*/)?__pycache__/([^/.]+)\.[^/]*\.pyc")
+_BYTECODE = expression(r"(.*/)?__pycache__/([^/.]+)\.[^/]*\.pyc")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ or what readers read differently and no builder writes: it could be the same her
 It has nothing in common with layers.tarball on purpose: an error in the one is found by the other.
 """
 
-import re
 import struct
 import sys
 from collections.abc import Hashable
@@ -14,6 +13,7 @@ from functools import lru_cache
 from typing import BinaryIO, NamedTuple
 
 from layers.errors import IntegrityError
+from layers.expression import expression
 from layers.values import dataclass, field
 from reproducibility.content import Content
 from reproducibility.listing import Listing, Member, Meta, Records, Style
@@ -34,21 +34,21 @@ _KINDS = {
 _EMPTY = frozenset(("hard link", "symbolic link", "character device", "block device", "folder", "pipe"))
 _USTAR = b"ustar\0"
 _FORMS = {b"ustar\x0000": "ustar", b"ustar  \0": "gnu"}
-_OCTAL = re.compile(rb"[0-7]*")
-_DECIMAL = re.compile(rb"-?[0-9]{1,19}")
+_OCTAL = expression(rb"[0-7]*")
+_DECIMAL = expression(rb"-?[0-9]{1,19}")
 # What only a header can say that has no room for it.
 _NAME, _SIZE_FIELD = 100, 8**11
 # A part that leads upwards; a character of fewer bytes in more, some of which careless readers take for a slash.
-_OUTSIDE = re.compile(
+_OUTSIDE = expression(
     rb"(?:^|/)\.\.(?:/|\Z)|[\xc0\xc1][\x80-\xbf]|\xe0[\x80-\x9f][\x80-\xbf]|\xf0[\x80-\x8f][\x80-\xbf]{2}"
 )
 # Names as they are, which is all that libarchive and POSIX agree on.
 _CHARSETS = (b"BINARY", b"ISO-IR 10646 2000 UTF-8")
 # How sparse files were told before their map went into their content (GNU tar manual, "PAX 0").
 _OLD_SPARSE = (b"GNU.sparse.map", b"GNU.sparse.offset", b"GNU.sparse.numbytes", b"GNU.sparse.numblocks")
-_FRACTION = re.compile(rb"(-?[0-9]+)(?:\.|(\.[0-9]*[1-9]))0*")
-_LEAD = re.compile(rb"(?:\.?/)*")
-_PAX_FOLDER = re.compile(rb"@?PaxHeaders?(?:\.[0-9]+)?")
+_FRACTION = expression(rb"(-?[0-9]+)(?:\.|(\.[0-9]*[1-9]))0*")
+_LEAD = expression(rb"(?:\.?/)*")
+_PAX_FOLDER = expression(rb"@?PaxHeaders?(?:\.[0-9]+)?")
 # Octal digits and what pads them become one character: what is left is how a number is written, not which one it is.
 _SHAPE = bytes.maketrans(b"1234567 ", b"00000000")
 _NUMBERS = ((0, 8), (8, 16), (16, 24), (24, 36), (36, 48), (48, 56))

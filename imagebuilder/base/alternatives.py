@@ -10,11 +10,12 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 
+from layers.expression import expression
 from layers.values import dataclass
 
-_CALL = re.compile(r"^[ \t]*update-alternatives[ \t](.*)$", re.MULTILINE)
-_SET = re.compile(r"^[ \t]*(?:for[ \t]+)?(\w+)(?:=|[ \t]+in[ \t]+)([^;\n]*)", re.MULTILINE)
-_VARIABLE = re.compile(r"\$\{?(\w+)\}?")
+_CALL = expression(r"^[ \t]*update-alternatives[ \t](.*)$", re.MULTILINE)
+_SET = expression(r"^[ \t]*(?:for[ \t]+)?(\w+)(?:=|[ \t]+in[ \t]+)([^;\n]*)", re.MULTILINE)
+_VARIABLE = expression(r"\$\{?(\w+)\}?")
 # Far more than real scripts need; a script could double a variable in every line.
 _CALLS_MAX = 1000
 _TEXT_MAX = 4096

@@ -4,7 +4,6 @@ It lists paths as they were before / and /usr were merged. Libraries are looked 
 the name that `#include` has) wherever a package may put them.
 """
 
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from imagebuilder.base.index import Download
@@ -13,6 +12,7 @@ from imagebuilder.base.release import read_release
 from layers import gunzip
 from layers.digest import Digest
 from layers.errors import IntegrityError
+from layers.expression import expression
 
 # Of a digest and the way to get it: the bytes.
 Keep = Callable[[Digest, Callable[[], bytes]], bytes]
@@ -22,8 +22,8 @@ _CONTENTS_MAX = 128 << 20
 _PLAIN_MAX = 4 << 30
 _LINE_MAX = 1 << 20
 _FOLDERS = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
-_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+")
-_HEADER = re.compile(r".*\.(h|hh|hpp|hxx)")
+_NAME = expression(r"[a-z0-9][a-z0-9+.-]+")
+_HEADER = expression(r".*\.(h|hh|hpp|hxx)")
 
 
 def packages_with(

@@ -1,7 +1,5 @@
 """Debian: a package index becomes pins, pins become layers. No apt, no dpkg, no root, no maintainer scripts."""
 
-import re
-
 from buildpacks.api import Interpreter, Target
 from imagebuilder.base import pins, version
 from imagebuilder.base.closure import closure
@@ -9,6 +7,7 @@ from imagebuilder.base.index import Download, PackageIndex, load_index
 from imagebuilder.base.mirrors import Mirrors, candidates, find_mirrors
 from imagebuilder.base.pins import BasePins, PinnedDeb
 from imagebuilder.base.tiers import layer_specs
+from layers.expression import expression
 
 __all__ = [
     "BasePins",
@@ -40,7 +39,7 @@ BASE = (
 )
 # Essential packages: others use their programs without saying so (Debian policy, 3.8).
 ESSENTIAL = ("bash", "coreutils", "dash", "diffutils", "findutils", "grep", "gzip", "mawk", "perl-base", "sed", "tar")
-_PYTHON = re.compile(r"python3\.[0-9]+")
+_PYTHON = expression(r"python3\.[0-9]+")
 
 
 def interpreters(index: PackageIndex) -> tuple[Interpreter, ...]:

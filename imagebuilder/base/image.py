@@ -4,7 +4,6 @@ Documents and layers keep their bytes. Layers are brought into the store to be l
 an output needs them; a push leaves them where they are (docs/decisions/0071-layers-of-a-base-stay-where-they-are.md).
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING
@@ -28,6 +27,7 @@ from layers.canonical import Json
 from layers.descriptor import CONFIG, Descriptor, Platform
 from layers.digest import Digest
 from layers.errors import BuildError, UsageError
+from layers.expression import expression
 from layers.layer import Layer
 from layers.values import dataclass, field, replace
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:  # the client takes 20 ms, which a build whose base is known m
     from imagebuilder.registry.client import Repository
 
 # A base that is assembled from Debian's packages; `debian:13-slim` is an image.
-_SUITE = re.compile(r"debian:[a-z]+")
+_SUITE = expression(r"debian:[a-z]+")
 _PLACES = ("oci:", "archive:", "docker:", "podman:")
 _DOWNLOADS = 4
 # What is looked for; part of the key under which findings are kept.

@@ -13,6 +13,7 @@ from imagebuilder.base.release import Release, read_release
 from layers import xz
 from layers.digest import Digest
 from layers.errors import IntegrityError, UsageError
+from layers.expression import expression
 from layers.values import dataclass
 
 Download = Callable[[str, int], bytes]
@@ -27,11 +28,11 @@ _PACKAGES_MAX = 64 << 20
 _PLAIN_MAX = 512 << 20
 # The snapshot archive is behind what it copies by some hours; a file stays in the pool for a day or more.
 _SNAPSHOT_DELAY_S = 12 * 3600
-_ASKED = re.compile(
+_ASKED = expression(
     rb"^(?:Package|Version|Architecture|Filename|Size|SHA256|(?:Pre-)?Depends|Provides):.*", re.MULTILINE
 )
-_POOL_PATH = re.compile(r"pool/(?:[A-Za-z0-9][A-Za-z0-9.+~_-]*/)+[A-Za-z0-9][A-Za-z0-9.+~_:%-]*\.deb")
-_RELATION = re.compile(r"([a-z0-9][a-z0-9+.-]*)(?::[a-z0-9-]+)?(?:\s*\((<<|<=|=|>=|>>)\s*([^\s)]+)\))?")
+_POOL_PATH = expression(r"pool/(?:[A-Za-z0-9][A-Za-z0-9.+~_-]*/)+[A-Za-z0-9][A-Za-z0-9.+~_:%-]*\.deb")
+_RELATION = expression(r"([a-z0-9][a-z0-9+.-]*)(?::[a-z0-9-]+)?(?:\s*\((<<|<=|=|>=|>>)\s*([^\s)]+)\))?")
 
 
 @dataclass(frozen=True, slots=True)

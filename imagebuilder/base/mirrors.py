@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from buildpacks.api import Source
+from layers.expression import expression
 from layers.values import dataclass, replace
 
 _DEBIAN = "https://mirrors.kernel.org/debian"
 _SNAPSHOT = "https://snapshot.debian.org/archive"
-_LINE = re.compile(r"\s*deb\s+(?:\[([^\]]*)\]\s+)?(https?://\S+)\s+\S")
-_FIELD = re.compile(r"^([A-Za-z-]+):(.*)$", re.MULTILINE)
+_LINE = expression(r"\s*deb\s+(?:\[([^\]]*)\]\s+)?(https?://\S+)\s+\S")
+_FIELD = expression(r"^([A-Za-z-]+):(.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)

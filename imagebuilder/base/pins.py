@@ -3,7 +3,6 @@
 Plain values; the lock writes them down.
 """
 
-import re
 from collections.abc import Iterable
 
 from buildpacks.api import Source, Target
@@ -12,13 +11,14 @@ from layers.canonical import Json
 from layers.descriptor import Descriptor, Platform
 from layers.digest import Digest
 from layers.errors import BuildError
+from layers.expression import expression
 from layers.layer import Layer
 from layers.values import dataclass
 
 TIERS = ("base", "interpreter", "packages")
 # What the lock calls the packages of no image.
 BUILD = "build"
-_GLIBC = re.compile(r"([0-9]+)\.([0-9]+)")
+_GLIBC = expression(r"([0-9]+)\.([0-9]+)")
 
 
 @dataclass(frozen=True, slots=True)

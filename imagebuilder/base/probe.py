@@ -15,6 +15,7 @@ from imagebuilder.base.overlay import Reader
 from imagebuilder.base.root import Root
 from layers.canonical import Json
 from layers.entry import Kind
+from layers.expression import expression
 from layers.values import dataclass
 
 # What a config without PATH means, as engines have it.
@@ -32,18 +33,18 @@ _PROGRAMS = {"bash": "bash", "coreutils": "env", "dash": "sh"}
 _OTHERS = frozenset({*_PROGRAMS.values(), "busybox", "dash", "python", "python3"})
 
 # An interpreter stands in the first line of scripts and in pyvenv.cfg, which have no quotes.
-_PLAIN = re.compile(r"[A-Za-z0-9._/+-]+")
-_PYTHON = re.compile(r"python(3\.[0-9]+)")
-_LIBPYTHON = re.compile(r"(?:.*/)?libpython(3\.[0-9]+)\.so\.1\.0")
-_HEADER = re.compile(r"(?:.*/)?include/python3\.\d+/patchlevel\.h")
-_LIBC = re.compile(r"(?:usr/)?lib(?:64)?/(?:[a-z0-9_]+-linux-gnu/)?libc(?:\.so\.6|-2\.\d+\.so)")
-_MUSL = re.compile(r"(?:usr/)?lib/ld-musl-\w+\.so\.1")
-_RELEASE = re.compile(r"(?:etc|usr/lib)/os-release")
+_PLAIN = expression(r"[A-Za-z0-9._/+-]+")
+_PYTHON = expression(r"python(3\.[0-9]+)")
+_LIBPYTHON = expression(r"(?:.*/)?libpython(3\.[0-9]+)\.so\.1\.0")
+_HEADER = expression(r"(?:.*/)?include/python3\.\d+/patchlevel\.h")
+_LIBC = expression(r"(?:usr/)?lib(?:64)?/(?:[a-z0-9_]+-linux-gnu/)?libc(?:\.so\.6|-2\.\d+\.so)")
+_MUSL = expression(r"(?:usr/)?lib/ld-musl-\w+\.so\.1")
+_RELEASE = expression(r"(?:etc|usr/lib)/os-release")
 
-_HEADER_VERSION = re.compile(rb'#define\s+PY_VERSION\s+"([^"+]+)')
-_LIBC_VERSION = re.compile(rb"GNU C Library [^\n]{0,200}?release version (\d+\.\d+)")
-_RELEASE_LINE = re.compile(r'^(ID|VERSION_ID)="?([\w.-]+)"?$', re.MULTILINE)
-_FULL_VERSION = re.compile(r"3\.[0-9]+\.[0-9]+(?:(?:a|b|rc)[0-9]+)?")
+_HEADER_VERSION = expression(rb'#define\s+PY_VERSION\s+"([^"+]+)')
+_LIBC_VERSION = expression(rb"GNU C Library [^\n]{0,200}?release version (\d+\.\d+)")
+_RELEASE_LINE = expression(r'^(ID|VERSION_ID)="?([\w.-]+)"?$', re.MULTILINE)
+_FULL_VERSION = expression(r"3\.[0-9]+\.[0-9]+(?:(?:a|b|rc)[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True)

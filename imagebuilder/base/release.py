@@ -1,6 +1,5 @@
 """Release files: what an archive signs. Every other file of it is known by the hashes that stand here."""
 
-import re
 import time  # noqa: TID251 how old an index may be is asked of the clock; the answer is yes or an error
 from collections.abc import Iterator, Mapping
 from email.utils import mktime_tz, parsedate_tz
@@ -8,11 +7,12 @@ from pathlib import Path
 
 from layers.digest import Digest
 from layers.errors import IntegrityError, UsageError
+from layers.expression import expression
 from layers.values import dataclass
 
 _KEYRINGS = Path(__file__).parent / "keyrings"
-_FIELD = re.compile(r"([A-Za-z0-9-]+): *(.*)")
-_HASH_LINE = re.compile(r" ([0-9a-f]{64}) +([0-9]{1,12}) +(\S+)")
+_FIELD = expression(r"([A-Za-z0-9-]+): *(.*)")
+_HASH_LINE = expression(r" ([0-9a-f]{64}) +([0-9]{1,12}) +(\S+)")
 
 
 @dataclass(frozen=True, slots=True)

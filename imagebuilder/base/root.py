@@ -1,17 +1,17 @@
 """A root file system in the making: what its tiers hold so far, and where a file of a package has its place in it."""
 
 import posixpath
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 
 from layers.content import Reader
 from layers.deb import Deb
 from layers.entry import Entry, Kind
+from layers.expression import expression
 from layers.values import dataclass, field, replace
 
 # What a container never reads. Of the documentation the copyright files stay, as their licences ask.
-_DROPPED = re.compile(
+_DROPPED = expression(
     r"usr/share/doc/[^/]+/(?!copyright$)"
     r"|usr/share/(man|info|locale|lintian|bug|menu|linda|bash-completion)/"
     r"|usr/share/zoneinfo/(right|posix)/"

@@ -8,14 +8,15 @@ from imagebuilder.base.root import Root, content
 from layers import elf, ldcache
 from layers.deb import Deb
 from layers.entry import Entry, Kind, Stored, directory, file, symlink
+from layers.expression import expression
 from layers.ldcache import Library
 
 _NONROOT = 65532
 _STATUS = "var/lib/dpkg/status.d"
 _CERTIFICATES = "usr/share/ca-certificates/"
 BUNDLE = "etc/ssl/certs/ca-certificates.crt"
-_PYTHON = re.compile(r"usr/bin/(python3\.\d+)")
-_LIBRARY = re.compile(r"(lib|ld-).*\.so")
+_PYTHON = expression(r"usr/bin/(python3\.\d+)")
+_LIBRARY = expression(r"(lib|ld-).*\.so")
 # Where ldconfig looks besides etc/ld.so.conf (glibc, elf/ldconfig.c).
 _LIBRARY_FOLDERS = ("/lib", "/usr/lib")
 

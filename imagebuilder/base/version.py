@@ -1,11 +1,12 @@
 """The order of Debian's version numbers (Debian Policy 5.6.12, deb-version(7))."""
 
 import functools
-import re
+
+from layers.expression import expression
 
 # Any text has a place in the order: an index may say anything, and Python reads numbers of up to 4,300 digits.
-_PART = re.compile(r"(\D*)(\d{0,4000})")
-_EPOCH = re.compile(r"([0-9]{1,9}):")
+_PART = expression(r"(\D*)(\d{0,4000})")
+_EPOCH = expression(r"([0-9]{1,9}):")
 Key = tuple[int, list[tuple[list[int], int]], list[tuple[list[int], int]]]
 
 

@@ -7,18 +7,18 @@ A helper that is missing or broken is no error until the registry wants credenti
 import base64
 import binascii
 import json
-import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from imagebuilder.reference import HUB
 from layers.errors import UsageError
+from layers.expression import expression
 from layers.values import dataclass, field
 
 _HELPER_TIMEOUT_S = 30
 _LIMIT = 1 << 20
-_HELPER = re.compile(r"[A-Za-z0-9._-]+")
+_HELPER = expression(r"[A-Za-z0-9._-]+")
 _HUB_KEY = "https://index.docker.io/v1/"
 _HUB_HOSTS = (HUB, "index.docker.io", "registry-1.docker.io")
 

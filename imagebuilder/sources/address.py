@@ -5,13 +5,14 @@ import re
 from urllib.parse import urlsplit, urlunsplit
 
 from layers.errors import BuildError
+from layers.expression import expression
 from layers.values import dataclass
 
 _SCHEMES = ("https", "ssh", "file")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_SCP = re.compile(r"([\w.-]+@[\w.-]+):(?!/)(.+)")
-_REVISION = re.compile(r"[A-Za-z0-9][\w./+-]*")
-_SECRET_BY_NAME = re.compile(r"([^:]*:)?\$\{[A-Z0-9_]+\}:?")
+_SCP = expression(r"([\w.-]+@[\w.-]+):(?!/)(.+)")
+_REVISION = expression(r"[A-Za-z0-9][\w./+-]*")
+_SECRET_BY_NAME = expression(r"([^:]*:)?\$\{[A-Z0-9_]+\}:?")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ import re
 from buildpacks.api import Folder, PinnedWheel
 from imagebuilder.libraries import Lookup
 from layers.errors import BuildError
+from layers.expression import expression
 
-_HEADER = re.compile(r"fatal error: ([\w./+-]+): No such file or directory")
+_HEADER = expression(r"fatal error: ([\w./+-]+): No such file or directory")
 # Packages of the headers that are missed most; Debian's own list of all files takes seconds, and a network.
 _PACKAGES = {
     "Python.h": "gcc",
@@ -45,11 +46,11 @@ _PROGRAMS = {
     r"'make'|make: not found": "make",
 }
 # What backends say that ask Git for the version: there is no repository in a sandbox.
-_UNVERSIONED = re.compile(
+_UNVERSIONED = expression(
     r"unable to detect version|version from (?:the )?scm|Versioning for this project requires|is not a git repository",
     re.IGNORECASE,
 )
-_LIBRARY = re.compile(r"/usr/bin/(?:\S*-)?ld: cannot find -l([\w+.-]+)")
+_LIBRARY = expression(r"/usr/bin/(?:\S*-)?ld: cannot find -l([\w+.-]+)")
 
 
 def failed(wheel: PinnedWheel, error: BuildError, packages_with: Lookup, *, image: str = "") -> BuildError:

@@ -5,7 +5,6 @@ not count, since files are taken from the commit itself. No hook runs, and nothi
 """
 
 import posixpath
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from layers import entry, scratch, tar, tree
 from layers.blobs import BlobStore
 from layers.entry import Entry, Stored
 from layers.errors import BuildError, IntegrityError
+from layers.expression import expression
 from layers.values import dataclass, replace
 
 _TEXTS = ("pyproject.toml", "setup.cfg", "setup.py")
@@ -23,8 +23,8 @@ _TEXT_MAX = 4 << 20
 _SIZE_MAX = 4 << 30
 _TIMEOUT_S = 900
 _REMOTE = "imagebuilder"
-_COMMIT = re.compile(r"[0-9a-f]{40}")
-_SHORT = re.compile(r"[0-9a-f]{7,40}")
+_COMMIT = expression(r"[0-9a-f]{40}")
+_SHORT = expression(r"[0-9a-f]{7,40}")
 _LINK, _MODULE = "120000", "160000"
 # Variables that would lead git to another repository; those that say how to reach one are the user's business.
 _KEPT = (

@@ -6,15 +6,15 @@ quadratic time for the contents that somebody hostile would choose.
 
 import bisect
 import itertools
-import re
 from collections.abc import Iterator, Sequence
 
+from layers.expression import expression
 from layers.values import dataclass
 
 # How often what lies between anchors is looked at again.
 _DEPTH = 6
 _BLOCK = 64 << 10
-_DIFFERING = re.compile(rb"[^\0](?:\0{0,7}[^\0])*")
+_DIFFERING = expression(rb"[^\0](?:\0{0,7}[^\0])*")
 
 
 @dataclass(frozen=True, slots=True)

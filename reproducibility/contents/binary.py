@@ -4,6 +4,7 @@ import itertools
 import re
 from collections.abc import Iterator
 
+from layers.expression import expression
 from layers.values import replace
 from reproducibility.contents import alignment, calendars, hexdump, traces
 from reproducibility.contents.alignment import Region
@@ -15,15 +16,15 @@ _MIDDLE_MAX = 256 << 10
 # A number holds no more bytes.
 _NUMBER_MAX = 8
 
-_STRING = re.compile(rb"[\x20-\x7e]{4,}")
-_PART = re.compile(rb"[\x20-\x7e]{4,}|\0+|[^\0]", re.DOTALL)
-_PRINTABLE = re.compile(rb"[\t\n\r\x20-\x7e\x80-\xff]*")
+_STRING = expression(rb"[\x20-\x7e]{4,}")
+_PART = expression(rb"[\x20-\x7e]{4,}|\0+|[^\0]", re.DOTALL)
+_PRINTABLE = expression(rb"[\t\n\r\x20-\x7e\x80-\xff]*")
 # Beginnings of files that tools keep their state in (SQLite's file format, gdbm, Berkeley DB, pickle's protocols).
 _DATABASES = {
-    "SQLite database": re.compile(rb"SQLite format 3\0"),
-    "gdbm database": re.compile(rb"[\xcd-\xcf]\x9a\x57\x13|\x13\x57\x9a[\xcd-\xcf]"),
-    "Berkeley DB": re.compile(rb".{12}(?:\x61\x15\x06\0|\x62\x31\x05\0|\0\x05\x31\x62|\0\x06\x15\x61)", re.DOTALL),
-    "pickle": re.compile(rb"\x80[\x02-\x05][\x95()\]}cXqK\x8c\x8f]"),
+    "SQLite database": expression(rb"SQLite format 3\0"),
+    "gdbm database": expression(rb"[\xcd-\xcf]\x9a\x57\x13|\x13\x57\x9a[\xcd-\xcf]"),
+    "Berkeley DB": expression(rb".{12}(?:\x61\x15\x06\0|\x62\x31\x05\0|\0\x05\x31\x62|\0\x06\x15\x61)", re.DOTALL),
+    "pickle": expression(rb"\x80[\x02-\x05][\x95()\]}cXqK\x8c\x8f]"),
 }
 
 

@@ -3,6 +3,7 @@
 import re
 import struct
 
+from layers.expression import expression
 from reproducibility.contents.alignment import Region
 from reproducibility.difference import Known
 
@@ -24,41 +25,41 @@ _ZONE = rb"(?:Z\b|[A-Z]{3,5}\b|[+-]\d\d:?\d\d\b|\([A-Z]+\))"
 _AREA = rb"(?:Africa|America|Antarctica|Asia|Atlantic|Australia|Etc|Europe|Indian|Pacific|US)/[A-Za-z_/+-]+\d*"
 
 # 2026-01-05T10:00:00+01:00, 2026/01/05 10:00
-NUMERIC_DATE = re.compile(
+NUMERIC_DATE = expression(
     rb"(?<!\d)\d{4}(?P<dash>[-/])[01]\d(?P=dash)[0-3]\d(?!\d)(?:[T _]*" + _CLOCK + rb"(?:\s?" + _ZONE + rb")?)?"
 )
 # Mon, 05 Jan 2026 10:00:00 +0100; Mon Jan  5 10:00:00 CET 2026; Jan  5 2026
-WORDED_DATE = re.compile(
+WORDED_DATE = expression(
     rb"(?:\b%b,?\s+)?(?:\b\d{1,2}[ -]%b[ -]\d{2,4}|\b%b\s+\d{1,2}\b(?:,?\s+\d{4}\b)?)"
     rb"(?:,?\s+(?:at )?%b)?(?:\s+%b)?(?:\s+\d{4}\b)?" % (_WEEKDAY, _MONTH, _MONTH, _CLOCK, _ZONE)
 )
 # 20260105, 20260105T100000Z, 20260105100000
-COMPACT_DATE = re.compile(rb"(?<!\d)20[1-3]\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[T_-]?\d{4,6}Z?)?(?!\d)")
-TIME_OF_DAY = re.compile(rb"(?<![\d:A-Fa-f])\d{1,2}:\d\d:\d\d(?:[.,]\d+)?(?:\s?" + _ZONE + rb")?(?![\d:])")
+COMPACT_DATE = expression(rb"(?<!\d)20[1-3]\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[T_-]?\d{4,6}Z?)?(?!\d)")
+TIME_OF_DAY = expression(rb"(?<![\d:A-Fa-f])\d{1,2}:\d\d:\d\d(?:[.,]\d+)?(?:\s?" + _ZONE + rb")?(?![\d:])")
 # Seconds since the epoch, with a fraction, or as milli-, micro- or nanoseconds.
-EPOCH = re.compile(rb"(?<![\d.])([12]\d{9})(?:\.\d+|\d{3}|\d{6}|\d{9})?(?!\d)")
-DAYS = re.compile(rb"(?<![\w.])[12]\d{4}(?![\w.])")
-YEAR = re.compile(rb"(?<![\w.])20[1-3]\d(?![\w.])")
-DURATION = re.compile(rb"(?<![\w.])\d+\.\d+\s?(?:[mun]?s|sec(?:ond)?s?|min(?:ute)?s?)\b")
-ZONE = re.compile(
+EPOCH = expression(rb"(?<![\d.])([12]\d{9})(?:\.\d+|\d{3}|\d{6}|\d{9})?(?!\d)")
+DAYS = expression(rb"(?<![\w.])[12]\d{4}(?![\w.])")
+YEAR = expression(rb"(?<![\w.])20[1-3]\d(?![\w.])")
+DURATION = expression(rb"(?<![\w.])\d+\.\d+\s?(?:[mun]?s|sec(?:ond)?s?|min(?:ute)?s?)\b")
+ZONE = expression(
     rb"\b(?:UTC|GMT|CES?T|EES?T|WES?T|BST|IST|MSK|JST|KST|[ACEMP][SD]T|%b)\b"
     rb"|(?:^|(?<=[\"'(])|(?<=\d )|(?<=UTC|GMT))[+-][01]\d:?(?:[03]0|[14]5)\b" % _AREA
 )
-WORD = re.compile(rb"(?<![\w\x80-\xff])[A-Za-z\x80-\xff]{2,12}(?![\w\x80-\xff])")
+WORD = expression(rb"(?<![\w\x80-\xff])[A-Za-z\x80-\xff]{2,12}(?![\w\x80-\xff])")
 
-_CLOCK_PARTS = re.compile(rb"(\d{1,2}):(\d\d):(\d\d)")
-_YEAR_MONTH_DAY = re.compile(rb"(\d{4})[-/](\d\d)[-/](\d\d)")
+_CLOCK_PARTS = expression(rb"(\d{1,2}):(\d\d):(\d\d)")
+_YEAR_MONTH_DAY = expression(rb"(\d{4})[-/](\d\d)[-/](\d\d)")
 _MONTH_NAMES = b"JanFebMarAprMayJunJulAugSepOctNovDec"
-_MONTH_NAME = re.compile(rb"Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec")
-_YEAR_NUMBER = re.compile(rb"\b\d{4}\b")
-_DAY_NUMBER = re.compile(rb"\b\d{1,2}\b")
+_MONTH_NAME = expression(rb"Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec")
+_YEAR_NUMBER = expression(rb"\b\d{4}\b")
+_DAY_NUMBER = expression(rb"\b\d{1,2}\b")
 # From the last of February to the first of March it is four days, if all months had 31.
 _MONTHS_END = 4
-_ZONE_PART = re.compile(rb"(?<=\d)\s?%b(?=\s+\d{4}$|$)" % _ZONE)
-_STRING = re.compile(rb"[\x20-\x7e]{4,}")
-_ENGLISH = re.compile(rb"%b|%b" % (_WEEKDAY, _MONTH))
+_ZONE_PART = expression(rb"(?<=\d)\s?%b(?=\s+\d{4}$|$)" % _ZONE)
+_STRING = expression(rb"[\x20-\x7e]{4,}")
+_ENGLISH = expression(rb"%b|%b" % (_WEEKDAY, _MONTH))
 # How days and months begin in the languages that hosts are most often set to besides English.
-_TRANSLATED = re.compile(
+_TRANSLATED = expression(
     "mo|di|mi|do|fr|sa|so|jän|jan|feb|mär|mai|jun|jul|aug|sep|okt|nov|dez|lun|mar|mer|jeu|ven|sam|dim|fév|avr|juin|juil"
     "|aoû|oct|déc|mié|jue|vie|sáb|dom|ene|abr|may|ago|dic|gio|gen|mag|giu|lug|set|ott|seg|ter|qua|qui|sex|fev|out|ma"
     "|woe|don|vrij|za|zo|mrt|mei|dec"

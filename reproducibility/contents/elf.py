@@ -1,10 +1,10 @@
 """Programs and libraries: why two ELF files differ, section by section."""
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from itertools import islice, zip_longest
 
+from layers.expression import expression
 from layers.values import dataclass
 from reproducibility.content import Content
 from reproducibility.contents import hexdump, sections, table, traces
@@ -15,11 +15,11 @@ from reproducibility.difference import Difference, Known
 _BUILD_IDS = (".note.gnu.build-id", ".note.go.buildid")
 _LINKS = frozenset({*_BUILD_IDS, ".gnu_debuglink", ".gnu_debugdata"})
 # Sections of addresses, hashes and search paths; strings are looked for in all others that are not code.
-_NO_TEXTS = re.compile(
+_NO_TEXTS = expression(
     r"\.(?:dyn|gnu\.|gnu_|hash|rel|eh_frame|note|got|plt|comment|debug_(?:info|abbrev|aranges|loc|ran))"
 )
-_TEXT = re.compile(rb"[\t\x20-\x7e]{6,}")
-_PRODUCER = re.compile(r"GNU (?:C|C\+\+|AS|Fortran|GIMPLE|Go)|clang |clang version|rustc |Go cmd/compile")
+_TEXT = expression(rb"[\t\x20-\x7e]{6,}")
+_PRODUCER = expression(r"GNU (?:C|C\+\+|AS|Fortran|GIMPLE|Go)|clang |clang version|rustc |Go cmd/compile")
 _TEXTS_MAX = 100_000
 _TEXT_BYTES_MAX = 16 << 20
 _LONE_MAX = 2000

@@ -7,24 +7,25 @@ come first.
 import re
 from collections.abc import Callable
 
+from layers.expression import expression
 from layers.values import dataclass
 from reproducibility.contents import calendars
 from reproducibility.difference import Known
 
 Match = re.Match[bytes]
 
-_BUILD_ROOT = re.compile(
+_BUILD_ROOT = expression(
     rb"/(?:tmp|var/tmp|dev/shm|private/(?:tmp|var)|home|Users|root|builds?|builddir|usr/src|work(?:space)?|__w|runner"
     rb"|var/(?:folders|lib/(?:jenkins|buildkit|docker|containers)))(?:/|$)"
 )
-_TEMPORARY = re.compile(rb"pip-[a-z-]+-[0-9a-z_]{8}\b|\btmp[0-9a-z_]{8}\b|\.tmp[0-9A-Za-z]{6}\b|/buildd?/|/buildkit-")
-_SYSTEM = re.compile(rb"/(?:usr|bin|sbin|lib\w*|etc|var|dev|proc|sys|run)/")
-_HOME = re.compile(rb"(?:/home/[^/]+|/Users/[^/]+|/root)(?:/\..*)?")
-_HASH_BEFORE = re.compile(rb"(?i)(?:sha\d*|md5|hash|digest|checksum|integrity|etag|blake2\w?)[\"'\s:=-]{0,4}$")
-_HOST_BEFORE = re.compile(
+_TEMPORARY = expression(rb"pip-[a-z-]+-[0-9a-z_]{8}\b|\btmp[0-9a-z_]{8}\b|\.tmp[0-9A-Za-z]{6}\b|/buildd?/|/buildkit-")
+_SYSTEM = expression(rb"/(?:usr|bin|sbin|lib\w*|etc|var|dev|proc|sys|run)/")
+_HOME = expression(rb"(?:/home/[^/]+|/Users/[^/]+|/root)(?:/\..*)?")
+_HASH_BEFORE = expression(rb"(?i)(?:sha\d*|md5|hash|digest|checksum|integrity|etag|blake2\w?)[\"'\s:=-]{0,4}$")
+_HOST_BEFORE = expression(
     rb"(?i)\b(?:(?:host[_ -]?name|nodename|build[_ -]?host|on host)[\"'\s:=]{1,5}|(?:root|user|build\w*|runner)@)$"
 )
-_SEPARATOR = re.compile("[.,'_ ]|\u202f|\xa0".encode())
+_SEPARATOR = expression("[.,'_ ]|\u202f|\xa0".encode())
 
 # Variables that describe the host of a build, whoever prints them. Not PATH: that is set on purpose as often.
 _VARIABLES = {
@@ -113,14 +114,14 @@ def _locale(left: Match, right: Match, _known: Known) -> str:
 
 
 FORMS = (
-    Form(re.compile(rb"(?<![A-Za-z0-9_])([A-Z][A-Z_]+)[\"']?\s?[=:]\s?[\"']?[^\s\"';,]*"), _variable),
-    Form(re.compile(rb"(?<![\w-])[A-Za-z0-9][\w.-]*"), _host),
+    Form(expression(rb"(?<![A-Za-z0-9_])([A-Z][A-Z_]+)[\"']?\s?[=:]\s?[\"']?[^\s\"';,]*"), _variable),
+    Form(expression(rb"(?<![\w-])[A-Za-z0-9][\w.-]*"), _host),
     Form(calendars.NUMERIC_DATE, calendars.date),
     Form(calendars.WORDED_DATE, calendars.date),
     Form(calendars.TIME_OF_DAY, calendars.date),
-    Form(re.compile(rb"(?i)\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b"), _means("random")),
-    Form(re.compile(rb"\$[0-9a-z]{1,3}\$[^\s:]{8,}"), _means("random")),
-    Form(re.compile(rb"/[\w.+@%~-]+(?:/[\w.+@%~-]+)*"), _path),
+    Form(expression(rb"(?i)\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b"), _means("random")),
+    Form(expression(rb"\$[0-9a-z]{1,3}\$[^\s:]{8,}"), _means("random")),
+    Form(expression(rb"/[\w.+@%~-]+(?:/[\w.+@%~-]+)*"), _path),
     Form(calendars.COMPACT_DATE, _means("timestamp")),
     Form(calendars.EPOCH, calendars.epoch),
     Form(calendars.DURATION, _means("timestamp")),
@@ -128,9 +129,9 @@ FORMS = (
     Form(calendars.WORD, calendars.name),
     Form(calendars.YEAR, calendars.year),
     Form(calendars.DAYS, calendars.days),
-    Form(re.compile(rb"\b(?:[a-z]{2,3}_[A-Z]{2}|C|POSIX)\b(?:\.[\w-]+)?(?:@\w+)?"), _locale),
-    Form(re.compile(rb"(?i)\b(?:utf-?8|(?:us-)?ascii|ansi_x3\.4-1968|iso-?8859-\d+|latin-?1)\b"), _means("locale")),
-    Form(re.compile("\\d+(?:(?:[.,'_ ]|\u202f|\xa0)\\d+)*".encode()), _number),
-    Form(re.compile(rb"\b0x[0-9a-f]{6,16}\b"), _means("random")),
-    Form(re.compile(rb"(?<![\w+/-])[\w+/-]{8,200}=*(?![\w+/-])"), _token),
+    Form(expression(rb"\b(?:[a-z]{2,3}_[A-Z]{2}|C|POSIX)\b(?:\.[\w-]+)?(?:@\w+)?"), _locale),
+    Form(expression(rb"(?i)\b(?:utf-?8|(?:us-)?ascii|ansi_x3\.4-1968|iso-?8859-\d+|latin-?1)\b"), _means("locale")),
+    Form(expression("\\d+(?:(?:[.,'_ ]|\u202f|\xa0)\\d+)*".encode()), _number),
+    Form(expression(rb"\b0x[0-9a-f]{6,16}\b"), _means("random")),
+    Form(expression(rb"(?<![\w+/-])[\w+/-]{8,200}=*(?![\w+/-])"), _token),
 )

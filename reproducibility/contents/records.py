@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from layers.expression import expression
 from reproducibility.contents import traces
 from reproducibility.contents.traces import Finding
 from reproducibility.difference import Known
@@ -10,10 +11,10 @@ from reproducibility.difference import Known
 Reader = Callable[[bytes, bytes, Known], Finding | None]
 
 _NAMED = 3
-_LONG_INTERPRETER = re.compile(rb"#!/bin/sh\n'''exec' [^\n]*")
-_VERSION = re.compile(rb"^Version:\s*(\S+)", re.MULTILINE)
-_STANZA_FIELD = re.compile(rb"^(Package|P|Version|V): *(.*)$", re.MULTILINE)
-_HASHED_PASSWORD = re.compile(rb"!?\$\w+\$.+")
+_LONG_INTERPRETER = expression(rb"#!/bin/sh\n'''exec' [^\n]*")
+_VERSION = expression(rb"^Version:\s*(\S+)", re.MULTILINE)
+_STANZA_FIELD = expression(rb"^(Package|P|Version|V): *(.*)$", re.MULTILINE)
+_HASHED_PASSWORD = expression(rb"!?\$\w+\$.+")
 
 
 def finding(path: str, left: bytes, right: bytes, *, known: Known) -> Finding | None:
@@ -122,12 +123,12 @@ def _interpreter(script: bytes) -> bytes:
 
 
 _READERS: tuple[tuple[re.Pattern[str], Reader], ...] = (
-    (re.compile(r"\.dist-info/RECORD$"), _record),
+    (expression(r"\.dist-info/RECORD$"), _record),
     (
-        re.compile(r"\.(?:dist|egg)-info/(?:direct_url\.json|INSTALLER|REQUESTED|uv_cache\.json|uv_build\.json)$"),
+        expression(r"\.(?:dist|egg)-info/(?:direct_url\.json|INSTALLER|REQUESTED|uv_cache\.json|uv_build\.json)$"),
         _installer,
     ),
-    (re.compile(r"\.(?:dist|egg)-info/(?:METADATA|PKG-INFO)$|\.egg-info$"), _metadata),
-    (re.compile(r"^var/lib/dpkg/status(?:\.d/.+|-old)?$|^lib/apk/db/installed$"), _packages),
-    (re.compile(r"^etc/g?shadow-?$"), _accounts),
+    (expression(r"\.(?:dist|egg)-info/(?:METADATA|PKG-INFO)$|\.egg-info$"), _metadata),
+    (expression(r"^var/lib/dpkg/status(?:\.d/.+|-old)?$|^lib/apk/db/installed$"), _packages),
+    (expression(r"^etc/g?shadow-?$"), _accounts),
 )

@@ -1,13 +1,13 @@
 """Structured documents: why two JSON or TOML files differ, field by field."""
 
 import json
-import re
 import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
 from layers.canonical import Json
+from layers.expression import expression
 from reproducibility import fields
 from reproducibility.contents import table, traces
 from reproducibility.contents.traces import Finding, Trace
@@ -21,7 +21,7 @@ _FIELDS_MAX = 1000
 _PLACES_MAX = 50
 _ROWS_MAX = 100
 _TOML = (".toml", "Pipfile")
-_POSITION = re.compile(r"\[\d+\]")
+_POSITION = expression(r"\[\d+\]")
 
 
 def differing(path: str, left: bytes, right: bytes) -> Sequence[Field] | None:

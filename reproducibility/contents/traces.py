@@ -7,6 +7,7 @@ import urllib.parse
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from layers.expression import expression
 from layers.values import dataclass
 from reproducibility.contents import alignment, hexdump
 from reproducibility.contents.alignment import Region
@@ -36,8 +37,8 @@ _TELLING = (
     "line-endings", "derived",
 )  # fmt: skip
 _WORD_BYTES = bytes(byte for byte in range(256) if byte >= 0x80 or chr(byte).isalnum() or byte == ord("_"))
-_WORD = re.compile(rb"[\w\x80-\xff]+|\s+|.", re.DOTALL)
-_BETWEEN_PARTS = re.compile(rb"[\s,;{}\[\]()|&]+")
+_WORD = expression(rb"[\w\x80-\xff]+|\s+|.", re.DOTALL)
+_BETWEEN_PARTS = expression(rb"[\s,;{}\[\]()|&]+")
 
 
 @dataclass(frozen=True, slots=True)
