@@ -4,7 +4,8 @@ Asked before the rest of the program is imported, so nothing is imported here th
 for the same words, folder, environment and user, as long as the system says the same of every file that the build
 looked at, or wrote, or is made of: kind, inode, size and both times, as git's index has it. A push asks the registry
 besides, once for each tag. `imagebuilder.remember` writes the records, and knows what must not be remembered
-(docs/decisions/0180-the-last-answer.md).
+(docs/decisions/0180-the-last-answer.md). Where nothing has changed but files of the application that were only packed,
+`imagebuilder.repack` packs them anew.
 """
 
 import hashlib  # noqa: TID251 `layers.digest` needs more time than all of this
@@ -15,8 +16,12 @@ import time  # noqa: TID251 when a command was given is compared with the times 
 
 TYPE_CHECKING = False  # as checkers know it; to import `typing` takes 8 ms
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from typing import TypedDict
+    from collections.abc import Mapping, Sequence
+    from typing import Literal, TypedDict
+
+    from layers.canonical import Json
+
+    Files = Mapping[str, Sequence[str]]
 
     class Pushed(TypedDict):
         """Names of the image in registries, what they stood for, and how registries were asked.
@@ -30,20 +35,38 @@ if TYPE_CHECKING:
         insecure: Sequence[str]
         token_hosts: Sequence[str]
 
+    class Packed(TypedDict):
+        """How the application was packed: `left_out` are paths that the rules leave out; and into which image."""
+
+        left_out: Sequence[str]
+        compression: Literal["gzip", "zstd", "none"]
+        origins: Mapping[str, str]
+        outcome: Mapping[str, Json]
+
     class Record(TypedDict):
-        """An answer and what it rests on. `files` are names by folder, `state` is the hash of what is said of them."""
+        """An answer and what it rests on: files, as names by folder, and the hashes of what is said of them.
+
+        `read` decides how the image is made, `listed` is what is in the application, `written` what came of it.
+        `outputs` are types, targets and names. `packed` is None if not only one layer is made of what is listed.
+        """
 
         surroundings: str
         source: Sequence[str]
-        files: Mapping[str, Sequence[str]]
-        state: str
+        read: Files
+        listed: Files
+        written: Files
+        states: Sequence[str]
+        outputs: Sequence[tuple[Literal["oci", "archive"], str, str]]
         used: Sequence[str]
         pushed: Pushed | None
-        told: Sequence[str]
+        json: bool
+        told: Sequence[str] | None
         answer: str
+        packed: Packed | None
 
 
 FOLDER = "answers"
+_FORMAT = "2"
 _MANIFESTS = (
     *("application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.index.v1+json"),
     "application/vnd.docker.distribution.manifest.v2+json",
@@ -71,10 +94,10 @@ class Question:
 
     @property
     def surroundings(self) -> str:
-        """A hash of the environment and the interpreter."""
+        """A hash of the environment and the interpreter, and of what records look like."""
         environment = [f"{name}={self.environment[name]}" for name in sorted(self.environment)]
         kept = [each for each in environment if not each.startswith(tuple(f"{name}=" for name in _IRRELEVANT))]
-        return _hash([sys.version, sys.executable, *kept])
+        return _hash([_FORMAT, sys.version, sys.executable, *kept])
 
 
 def ask(words: "Sequence[str]") -> Question | None:
@@ -88,32 +111,41 @@ def ask(words: "Sequence[str]") -> Question | None:
 
 
 def answer(question: Question) -> int | None:
-    """Give the last answer again and return the exit code; None if it may not hold any more."""
-    record = find(question)
-    if record is None:
+    """Answer as the last time, if that may still hold, and return the exit code."""
+    record = _read(question)
+    if record is None or not decides(record, question):
         return None
+    if not holds(record):
+        return _repacked(record, question)
     if record["pushed"] and not _is_named(record["pushed"], question.environment):
         return None
-    for blob in record["used"]:  # so that it is among the last to be pruned
-        try:
-            os.utime(f"{question.cache}/blobs/sha256/{blob}")
-        except OSError:
-            continue
-    sys.stderr.writelines(f"{line}\n" for line in record["told"])
-    _print(record["answer"])
+    keep(record["used"], question)
+    tell(record["told"], record["answer"])
     return 0
 
 
 def find(question: Question) -> "Record | None":
     """Return the last answer if nothing has changed on this machine that it rests on."""
     record = _read(question)
-    if record is None or record["surroundings"] != question.surroundings:
-        return None
+    return record if record and decides(record, question) and holds(record) else None
+
+
+def decides(record: "Record", question: Question) -> bool:
+    """Say whether all that decides how the image is made is as it was: what is packed may be another."""
     place, real = record["source"]
-    return record if os.path.realpath(place) == real and state(record["files"]) == record["state"] else None
+    return (
+        record["surroundings"] == question.surroundings
+        and os.path.realpath(place) == real
+        and state(record["read"]) == record["states"][0]
+    )
 
 
-def state(files: "Mapping[str, Iterable[str]]") -> str:
+def holds(record: "Record") -> bool:
+    """Say whether what is packed and what was written are as they were."""
+    return [state(record["listed"]), state(record["written"])] == [*record["states"][1:]]
+
+
+def state(files: "Files") -> str:
     """Hash what the system says of files, by folder and name; of what is not there, that it is not."""
     hasher = hashlib.sha256()
     for folder in sorted(files):
@@ -128,7 +160,21 @@ def state(files: "Mapping[str, Iterable[str]]") -> str:
     return hasher.hexdigest()
 
 
-def seal(path: str, content: bytes) -> bytes:
+def write(record: "Record", question: Question) -> None:
+    """Write a record down, if that is possible: a build that cannot be remembered is a build all the same."""
+    from contextlib import suppress
+    from pathlib import Path
+
+    from layers.blobs import write_file
+    from layers.errors import StorageError
+
+    content = json.dumps(record).encode()  # noqa: TID251 read by this module alone, and never compared
+    with suppress(StorageError, OSError):
+        Path(question.path).parent.mkdir(mode=0o700, exist_ok=True)
+        write_file(Path(question.path), _seal(question.path, content) + content)
+
+
+def _seal(path: str, content: bytes) -> bytes:
     """Return what stands before the content of a record: damage, and a record in another's place, show."""
     return hashlib.sha256(os.fsencode(os.path.basename(path)) + content).hexdigest().encode() + b"\n"  # noqa: PTH119
 
@@ -141,9 +187,9 @@ def _read(question: Question) -> "Record | None":
             mark, content = file.readline(), file.read()
     except (OSError, ValueError):
         return None
-    if not question.cache or mark != seal(question.path, content):
+    if not question.cache or mark != _seal(question.path, content):
         return None
-    record: Record = json.loads(content.decode("utf-8", "surrogateescape"))
+    record: Record = json.loads(content)
     return record
 
 
@@ -205,9 +251,30 @@ def _says(host: str, path: str) -> str:
         connection.close()
 
 
-def _print(line: str) -> None:
+def _repacked(record: "Record", question: Question) -> int | None:
+    if record["packed"] is None:
+        return None
+    from imagebuilder import repack
+
+    return repack.answer(record, record["packed"], question)
+
+
+def keep(blobs: "Sequence[str]", question: Question) -> None:
+    """See that blobs of the cache are among the last to be pruned."""
+    for blob in blobs:
+        try:
+            os.utime(f"{question.cache}/blobs/sha256/{blob}")
+        except OSError:
+            continue
+
+
+def tell(told: "Sequence[str] | None", answer: str) -> None:
+    """Write what people are told, if they want to be, and the answer, which has to be written."""
+    if told is not None:
+        sys.stderr.writelines(f"{line}\n" for line in told)
+        sys.stderr.flush()
     try:
-        sys.stdout.write(f"{line}\n")
+        sys.stdout.write(f"{answer}\n")
         sys.stdout.flush()
     except BrokenPipeError:
         raise

@@ -12,16 +12,12 @@ from buildpacks.api import LayerSpec
 from imagebuilder.progress import Progress
 from imagebuilder.request import BuildRequest
 from imagebuilder.text import printable
-from layers import canonical, digest, tree
+from layers import canonical, content, digest, tree
 from layers.canonical import Json
 from layers.digest import Digest
 from layers.entry import Entry, SourceFile
 
-# How coarse the times of files are, at most: those of kernels that count a hundred ticks a second, and those of file
-# systems that count in seconds or in two, which are round.
-_TICK_NS = 20_000_000
-_COARSE_NS = 2_000_000_000
-_ROUND_NS = 10_000_000
+NAME = "application"
 # Data of this size in an application is more often forgotten than meant.
 _LARGE = 100 << 20
 
@@ -36,12 +32,7 @@ def layer(request: BuildRequest, at: str, progress: Progress) -> LayerSpec:
                 f"{printable(entry.path)} has {entry.size / 1e6:.0f} MB; "
                 "name it in .imagebuilderignore if the image can do without it"
             )
-    return LayerSpec("application", _key(found, request, listed_ns), lambda _files: found, local=True)
-
-
-def is_settled(changed_ns: int, seen_ns: int) -> bool:
-    """Say whether another change of a file, after it was seen, would give it another time of its last change."""
-    return changed_ns < seen_ns - (_COARSE_NS if changed_ns % _ROUND_NS == 0 else _TICK_NS)
+    return LayerSpec(NAME, _key(found, request, listed_ns), lambda _files: found, local=True)
 
 
 def _key(entries: Sequence[Entry], request: BuildRequest, listed_ns: int) -> dict[str, Json]:
@@ -54,8 +45,8 @@ def _key(entries: Sequence[Entry], request: BuildRequest, listed_ns: int) -> dic
         said: tuple[int, ...] = ()
         if isinstance(each.content, SourceFile):
             said = each.content.stamp
-            if not is_settled(each.content.stamp[-1], listed_ns):
+            if not content.is_settled(each.content.stamp[-1], listed_ns):
                 return {}
         hasher.update(canonical.encode((each.path, each.mode, each.target, said)))
     files = Digest.from_hasher(hasher).value
-    return {"layer": "application", "folder": os.path.realpath(request.source), "files": files}
+    return {"layer": NAME, "folder": os.path.realpath(request.source), "files": files}

@@ -334,5 +334,6 @@ def _outcome(
         outputs=tuple(map(str, outputs)),
         tags=request.tags,
         warnings=tuple(progress.warnings),
+        origins=image.origins,
         timings=dict(progress.timings),
     )

@@ -38,7 +38,7 @@ def build(chosen: Chosen, console: Console) -> int:
 
     with _progress(console, configuration) as progress:
         looked = remember.Looked()
-        outcome = build_image(looked.at(configuration.request), progress)
+        outcome = build_image(looked.watch(configuration.request), progress)
     publish(outcome, configuration.request, console, seconds=progress.seconds)
     remember.remember(chosen, configuration, outcome, looked=looked, console=console)
     return 0

@@ -9,7 +9,6 @@ import time  # noqa: TID251 is compared with the times of files, and reaches no 
 from collections.abc import Mapping
 from contextlib import suppress
 
-from imagebuilder import application
 from imagebuilder.cache import Cache
 from layers import content
 from layers.blobs import BlobStore
@@ -41,7 +40,7 @@ class Intact:
             self._target.verify(blob.digest)
         except IntegrityError:
             return False
-        if application.is_settled(stamp[-1], seen_ns):
+        if content.is_settled(stamp[-1], seen_ns):
             self._known[path.name] = stamp
         return True
 

@@ -10,6 +10,7 @@ from layers.digest import Digest
 from layers.values import dataclass, field
 
 if TYPE_CHECKING:  # the registry client takes 25 ms, and few builds push
+    from imagebuilder.reference import Reference
     from imagebuilder.registry.client import Uploaded
 
 
@@ -77,6 +78,7 @@ class BuildOutcome:
     """A finished build. `outputs` are written as on the command line (`oci:dist/shop.oci`), the first one counts.
 
     What was pushed comes before them all: `pushed`, by repository.
+    `origins` are the repositories that have layers which need not be here.
     `timings` are seconds by step; they are shown, and never reach the image.
     """
 
@@ -89,6 +91,7 @@ class BuildOutcome:
     tags: tuple[str, ...] = ()
     pushed: tuple[Pushed, ...] = ()
     warnings: tuple[str, ...] = ()
+    origins: Mapping[Digest, "Reference"] = field(default_factory=dict)
     timings: Mapping[str, float] = field(default_factory=dict)
 
     @property

@@ -1,4 +1,4 @@
-"""What a build looked at and wrote, written down with its answer, for `imagebuilder.again`.
+"""What a build looked at, written down with its answer, for `imagebuilder.again` and `imagebuilder.repack`.
 
 Nothing is remembered of a build that depends on something else than files, words and variables (a clock, git, code of
 others), that warned, or that wrote where nobody can see cheaply whether it is still there. Neither is one of which a
@@ -7,25 +7,21 @@ file has changed since the command was given, or so shortly before that another 
 
 import os
 import sys
-import time  # noqa: TID251 a clock that was set during the build makes the times of files worthless
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from imagebuilder import again, application, destinations, reference, report
+from imagebuilder import again, answers, application, destinations, reference
 from imagebuilder.config import Chosen, Configuration
 from imagebuilder.console import Console
-from imagebuilder.display import json_line
 from imagebuilder.outcome import BuildOutcome
 from imagebuilder.request import BuildRequest
-from layers import canonical
-from layers.blobs import write_file
-from layers.canonical import Json
-from layers.errors import StorageError
 from layers.values import dataclass, field, replace
 
-# Further apart than this two clocks do not drift in a build.
-_DRIFT_NS = 20_000_000
+if TYPE_CHECKING:
+    from imagebuilder.again import Packed, Pushed, Record
+
+# As many as Linux follows (path_resolution(7)).
+_MOST_LINKS = 40
 _PROXIES = ("http_proxy", "all_proxy")
 # What is read of an application before it is known what it leaves out.
 _CONFIGURATION = (
@@ -36,19 +32,25 @@ _CONFIGURATION = (
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """The paths in the application that a build looked at; those of folders that it listed end with a slash."""
+    """The paths in the application that a build looked at; those of folders end with a slash.
 
-    paths: set[str] = field(default_factory=set)
+    `at` are those that it looked at by name, because what they are, or hold, decides something. The others were met
+    when the folder was listed: `listed`, and `left_out` by the rules.
+    """
 
-    def at(self, request: BuildRequest) -> BuildRequest:
+    at: set[str] = field(default_factory=set)
+    listed: set[str] = field(default_factory=set)
+    left_out: set[str] = field(default_factory=set)
+
+    def watch(self, request: BuildRequest) -> BuildRequest:
         """Return the request of a build that is watched."""
 
         def ignored(path: str) -> bool:
             answer = request.ignored(path)
-            self.paths.add(path.rstrip("/") if answer else path)
+            (self.left_out if answer else self.listed).add(path)
             return answer
 
-        return replace(request, ignored=ignored, on_look=self.paths.add)
+        return replace(request, ignored=ignored, on_look=self.at.add)
 
 
 def remember(
@@ -59,23 +61,31 @@ def remember(
     if question is None or not _lasting(chosen, configuration, outcome, console):
         return
     source = os.path.join(question.folder, request.source)  # noqa: PTH118 Path would drop the dot that follows a link
-    inputs = {*_inputs(source, looked), *_program(), *_user_files(chosen)}
-    files = _by_folder([*sorted(inputs), *_outputs(question.folder, outcome, request)])
+    decides = sorted({*_deciding(source, looked), *_program(), *_user_files(chosen)})
+    files = answers.by_folder(decides)
     state = again.state(files)  # before it is asked what has changed, so that nothing changes in between
-    if not all(is_settled(path, question) for path in inputs) or clock_was_set(question):
+    if not answers.are_settled((*decides, *_parents(decides)), question):
         return
-    same = _again(outcome)
-    record: dict[str, Json] = {
+    record: Record = {
         "surroundings": question.surroundings,
         "source": (source, os.path.realpath(source)),
-        "files": files,
-        "state": state,
-        "used": [each.digest.hex for each in outcome.layers],
-        "pushed": _pushed(request, outcome) if request.push else None,
-        "told": _told(same) if console.mode != "none" else (),
-        "answer": json_line(same.to_json()) if console.json else same.reference,
+        "read": files,
+        "listed": answers.by_folder(f"{source}/{path}" for path in (".", *sorted(looked.listed))),
+        "written": {},
+        "states": [state],
+        "outputs": [
+            (each.type, each.target, each.name)
+            for each in request.outputs
+            if each.type == "oci" or each.type == "archive"
+        ],
+        "used": (),
+        "pushed": _pushed(request) if request.push else None,
+        "json": console.json,
+        "told": () if console.mode != "none" else None,
+        "answer": "",
+        "packed": _packed(request, outcome, looked),
     }
-    _write(question.path, canonical.encode(record))
+    answers.write(record, outcome, question)
 
 
 def _lasting(chosen: Chosen, configuration: Configuration, outcome: BuildOutcome, console: Console) -> bool:
@@ -91,13 +101,13 @@ def _lasting(chosen: Chosen, configuration: Configuration, outcome: BuildOutcome
         or outcome.warnings
         or not request.use_cache
         or chosen.values.on("directory")
-        or any(output.type not in ("oci", "archive") for output in request.outputs)
+        or any(output.type in ("docker", "podman") for output in request.outputs)
         or chosen.question is None
         or cache != os.path.normpath(chosen.question.cache)
     )
 
 
-def _pushed(request: BuildRequest, outcome: BuildOutcome) -> dict[str, Json]:
+def _pushed(request: BuildRequest) -> "Pushed":
     from imagebuilder.registry.addresses import is_loopback, origin  # few builds push
 
     names = [reference.parse(tag) for tag in request.tags]
@@ -109,29 +119,48 @@ def _pushed(request: BuildRequest, outcome: BuildOutcome) -> dict[str, Json]:
     return {
         "names": request.tags,
         "plain": [(name.registry, f"/v2/{name.repository}/manifests/{name.tag}") for name in names if plain],
-        "digest": outcome.manifest_digest.value,
+        "digest": "",
         "insecure": sorted(request.insecure_registries),
         "token_hosts": sorted(request.token_hosts),
     }
 
 
-def _inputs(source: str, looked: Looked) -> Iterator[str]:
-    """Yield what was looked at in the application: paths, what they lead to, and for a missing one its folder."""
-    yield f"{source}/."
-    for path in {*looked.paths, *_CONFIGURATION}:
-        found = f"{source}/{path.rstrip('/')}"
-        yield found
-        if not path.endswith("/"):
-            yield from _led_to(found)
+def _packed(request: BuildRequest, outcome: BuildOutcome, looked: Looked) -> "Packed | None":
+    """Say how the application was packed, if no other layer is made of its files but of those that were read."""
+    if outcome.layers[-1].name != application.NAME or request.skip_unchanged:
+        return None
+    return {
+        "left_out": sorted(looked.left_out),
+        "compression": request.compression,
+        "origins": {digest.value: str(name) for digest, name in outcome.origins.items()},
+        "outcome": {},
+    }
+
+
+def _deciding(source: str, looked: Looked) -> Iterator[str]:
+    """Yield what was looked at in the application, and what it leads to."""
+    for path in {*looked.at, *_CONFIGURATION}:
+        yield from _led_to(f"{source}/{path.rstrip('/')}")
 
 
 def _led_to(path: str) -> Iterator[str]:
-    real = os.path.realpath(path)
-    if os.path.islink(path) or not os.path.exists(path):  # noqa: PTH110, PTH114 one of thousands of paths
-        yield real
-    while not os.path.exists(real):  # noqa: PTH110
-        real = os.path.dirname(real)  # noqa: PTH120
-        yield f"{real}/."
+    """Yield a path, each link that it leads to, and what they all lead to."""
+    yield path
+    for _ in range(_MOST_LINKS):
+        if not os.path.islink(path):  # noqa: PTH114 one of hundreds of paths
+            break
+        path = os.path.join(os.path.dirname(path), os.readlink(path))  # noqa: PTH115, PTH118, PTH120
+        yield path
+
+
+def _parents(paths: Iterable[str]) -> Iterator[str]:
+    """Yield, of what is missing, the folder in which it would appear."""
+    for path in paths:
+        parent = path
+        while not os.path.lexists(parent):
+            parent = os.path.dirname(parent)  # noqa: PTH120
+        if parent != path:
+            yield f"{parent}/."
 
 
 def _program() -> Iterator[str]:
@@ -143,67 +172,4 @@ def _program() -> Iterator[str]:
 
 def _user_files(chosen: Chosen) -> Iterator[str]:
     if path := destinations.user_file(chosen.environment):
-        yield str(path)
         yield from _led_to(str(path))
-
-
-def _outputs(folder: str, outcome: BuildOutcome, request: BuildRequest) -> Iterator[str]:
-    """Yield the files that were written: what else is in a layout is none of ours."""
-    layers = [each.digest for each in outcome.layers]
-    for output in request.outputs:
-        target = os.path.join(folder, output.target)  # noqa: PTH118
-        if output.type == "archive":
-            yield target
-            continue
-        yield from (f"{target}/index.json", f"{target}/oci-layout")
-        for digest in (*layers, outcome.config_digest, outcome.manifest_digest):
-            yield f"{target}/blobs/sha256/{digest.hex}"
-
-
-def is_settled(path: str, question: again.Question) -> bool:
-    """Say whether a change that this build has not seen would show in the time of the file's last change."""
-    try:
-        changed_ns = os.lstat(path).st_ctime_ns
-    except OSError:
-        return True
-    return application.is_settled(changed_ns, question.asked_ns)
-
-
-def clock_was_set(question: again.Question) -> bool:
-    """Say whether somebody set the clock since the command was given."""
-    passed_ns = time.monotonic_ns() - question.clock_ns
-    return abs(time.time_ns() - question.asked_ns - passed_ns) > _DRIFT_NS
-
-
-def _by_folder(paths: Iterable[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for path in paths:
-        folder, _, name = path.rpartition("/")
-        found.setdefault(folder, []).append(name)
-    return found
-
-
-def _again(outcome: BuildOutcome) -> BuildOutcome:
-    """Return what comes of the same build once more."""
-    return replace(
-        outcome,
-        layers=tuple(replace(layer, cached=True) for layer in outcome.layers),
-        pushed=tuple(
-            replace(each, tags=(), blobs=tuple((blob, "present") for blob, _ in each.blobs)) for each in outcome.pushed
-        ),
-        timings={},
-    )
-
-
-def _told(outcome: BuildOutcome) -> list[str]:
-    return [
-        "  unchanged   nothing has changed since the last build",
-        *(f"  push        {each}" for each in outcome.pushed),
-        *report.summary(outcome, seconds=0),
-    ]
-
-
-def _write(path: str, content: bytes) -> None:
-    with suppress(StorageError, OSError):  # a build that cannot be remembered is a build all the same
-        Path(path).parent.mkdir(mode=0o700, exist_ok=True)
-        write_file(Path(path), again.seal(path, content) + content)

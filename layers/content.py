@@ -26,6 +26,11 @@ Stamp = tuple[int, int, int, int, int]
 
 # RFC 1952: magic, deflate, no flags, no time, no extra flags, unknown system.
 GZIP_HEADER = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
+# How coarse the times of files are, at most: those of kernels that count a hundred ticks a second, and those of file
+# systems that count in seconds or in two, which are round.
+_TICK_NS = 20_000_000
+_COARSE_NS = 2_000_000_000
+_ROUND_NS = 10_000_000
 _CHUNK = 1 << 20
 _RAW_CHUNK = 256 << 10
 # Contents up to this size are inflated at once, but of those of more than a chunk one at a time: it bounds the memory.
@@ -36,6 +41,11 @@ _one_is_large = threading.Lock()
 def stamp(status: os.stat_result) -> Stamp:
     """Return what changes when a file changes: (device, inode, size, mtime_ns, ctime_ns), as a SourceFile has it."""
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def is_settled(changed_ns: int, seen_ns: int) -> bool:
+    """Say whether another change of a file, after it was seen, would give it another time of its last change."""
+    return changed_ns < seen_ns - (_COARSE_NS if changed_ns % _ROUND_NS == 0 else _TICK_NS)
 
 
 class Reader:

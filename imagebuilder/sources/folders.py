@@ -52,6 +52,7 @@ class Folders:
 
         for each in tree.entries(self.app.root, at=_AT, ignored=ignored):
             file = each.path.removeprefix(f"{_AT}/{top}")
+            self.app.on_look(top + file)
             found = replace(each, path=file)
             yield self._followed(found, top + file) if found.kind is Kind.SYMLINK else found
 

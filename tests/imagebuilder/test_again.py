@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from imagebuilder import again, remember
+from imagebuilder import again, answers
 from imagebuilder.again import Question
 from tests import world
 from tests.registry import Registry
@@ -231,14 +231,22 @@ def test_a_file_that_may_have_changed_since_it_was_read_is_not_trusted(tmp_path:
     path = tmp_path / "file"
     path.write_text("one")
     asked = Question(("build",), {"HOME": str(tmp_path)})
-    assert not remember.is_settled(str(path), asked)  # written when the command was given, or just before
-    asked.asked_ns += 10**9
-    assert remember.is_settled(str(path), asked) == bool(path.stat().st_ctime_ns % 10**7)  # seconds are coarse
-    asked.asked_ns += 10**10
-    assert remember.is_settled(str(path), asked)
-    asked.asked_ns -= 10**12  # a clock that went back
-    assert not remember.is_settled(str(path), asked)
-    assert remember.clock_was_set(asked)
+    assert not answers.are_settled([str(path)], asked)  # written when the command was given, or just before
+    later = path.stat().st_ctime_ns + 10**9
+    move(asked, later)
+    assert answers.are_settled([str(path)], asked) == bool(path.stat().st_ctime_ns % 10**7)  # seconds are coarse
+    move(asked, later + 10**10)
+    assert answers.are_settled([str(path)], asked)
+    move(asked, later - 10**12)  # a clock that went back
+    assert not answers.are_settled([str(path)], asked)
+    asked.asked_ns += 10**13  # and one that was set meanwhile
+    assert not answers.are_settled([], asked)
+
+
+def move(question: Question, asked_ns: int) -> None:
+    """Pretend that a command was given at another time."""
+    question.clock_ns = time.monotonic_ns() - (time.time_ns() - asked_ns)
+    question.asked_ns = asked_ns
 
 
 @pytest.mark.parametrize("proxy", ["", "http://127.0.0.1:9"], ids=["", "by our client, as there is a proxy"])
@@ -248,6 +256,7 @@ def test_a_push_asks_once_for_each_tag_and_sends_what_is_not_there(
     app = place.app(APP, "pushed")
     tags = [f"{registry.address}/shop:{tag}" for tag in ("1", "2")]
     words = (str(app), "--push", "-t", tags[0], "-t", tags[1])
+    build(place, str(app))  # pins what is needed, which the proxy does not let through
     build(place, *words, HTTP_PROXY=proxy)
     first = build(place, *words, "--locked", HTTP_PROXY=proxy)
     before = len(registry.traffic.requests)
@@ -290,7 +299,7 @@ import os, runpy, sys
 
 def note(event, arguments):
     if event == "open" and isinstance(arguments[0], str):
-        print("opened", os.path.abspath(arguments[0]), file=sys.__stderr__)
+        print("opened", sys._getframe(1).f_code.co_name, os.path.abspath(arguments[0]), file=sys.__stderr__)
     elif event in ("subprocess.Popen", "socket.connect"):
         print("asked", event, file=sys.__stderr__)
 
@@ -304,6 +313,7 @@ def test_an_answer_rests_on_every_file_that_the_build_opens(place: World) -> Non
     app = place.app(APP, "watched")
     words = ("build", str(app))
     assert remembered(place, app)
+    Path(question(place, *words).path).unlink()  # or it would be packed anew, and no more
     rewritten(app / "data.txt")
     settle()
     ran = subprocess.run(
@@ -316,9 +326,11 @@ def test_an_answer_rests_on_every_file_that_the_build_opens(place: World) -> Non
     )
     record = again.find(question(place, *words))
     assert record
-    known = {os.path.normpath(f"{folder}/{name}") for folder, names in record["files"].items() for name in names}
-    opened = {line.removeprefix("opened ") for line in ran.stderr.splitlines() if line.startswith("opened ")}
-    beside = [path for path in opened if path.startswith(str(app)) and path not in known]
-    assert f"{app}/data.txt" in opened
-    assert not [path for path in beside if not Path(path).is_dir()]
+    listed = {os.path.normpath(path) for path in answers.paths(record["listed"])}
+    read = {os.path.normpath(path) for path in answers.paths(record["read"])}
+    lines = [line.split(" ", 2) for line in ran.stderr.splitlines() if line.startswith("opened ")]
+    opened = {(by, path) for _, by, path in lines if path.startswith(f"{app}/") and not Path(path).is_dir()}
+    assert ("_source_file", f"{app}/data.txt") in opened
+    assert not {path for _, path in opened} - listed - read
+    assert not {path for by, path in opened if by != "_source_file"} - read
     assert "asked" not in ran.stderr

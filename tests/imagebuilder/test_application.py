@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from imagebuilder import application
-from imagebuilder.application import is_settled
 from imagebuilder.progress import Progress
 from imagebuilder.request import BuildRequest
 from layers.canonical import Json
+from layers.content import is_settled
 from layers.descriptor import Platform
 
 _SECOND = 10**9
