@@ -1,6 +1,7 @@
 """The build: from the request to the image in its place, one call for each thing that is done."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from buildpacks import standalone
@@ -56,7 +57,7 @@ def build(request: BuildRequest, progress: Progress) -> BuildOutcome:
         own = workshop.make(specs, progress)
         known_layers.settle(request, pins, specs, own, progress)
         made = (*(MadeLayer(layer, cached=True) for layer in inherited.layers), *own)
-        static = describe_static_files(request, pins, run, made, workshop, scratch=unpacked)
+        static = describe_static_files(request, pins, run, made, workshop, images=supplied.images, scratch=unpacked)
         made += workshop.make(static, progress)
         exported = export(cache.store, [each.layer for each in made], run, platform=request.platform)
         image = replace(exported, origins={**inherited.origins, **known_layers.origins(made)})
@@ -264,6 +265,7 @@ def describe_static_files(
     made: Sequence[MadeLayer],
     workshop: Workshop,
     *,
+    images: BaseImages,
     scratch: Path,
 ) -> list[LayerSpec]:
     """List the layer of what the application collects once all others are made, if it is asked to."""
@@ -271,9 +273,18 @@ def describe_static_files(
         return []
     from imagebuilder.inside import collectstatic  # few applications have static files
 
-    below = [each.layer for each in made[pins.base.layer_count :]]
+    below = tuple(each.layer for each in made[pins.base.layer_count :])
     return [
-        collectstatic.layer(request, pins.base, run, below, cache=workshop.cache, fetch=workshop.fetch, scratch=scratch)
+        collectstatic.layer(
+            request,
+            pins.base,
+            run,
+            below,
+            cache=workshop.cache,
+            fetch=workshop.fetch,
+            bring=partial(images.fetch, Inherited(below, origins=known_layers.origins(made))),
+            scratch=scratch,
+        )
     ]
 
 

@@ -34,11 +34,11 @@ _QUESTIONS = 8
 def finders(request: BuildRequest, pins: PlatformLock, store: BlobStore, progress: Progress) -> tuple[Finder, ...]:
     """Return what finds layers in the repositories that a build pushes to, then in the caches it is to use.
 
-    The former finds none if the bytes are needed here: for an output, or to run what the image holds.
+    The former finds none if all bytes are needed here, for an output.
     """
     if not request.use_cache:
         return ()
-    pushes_alone = request.push and not request.outputs and not request.collectstatic
+    pushes_alone = request.push and not request.outputs
     records = {each.key: each for each in pins.layers}
     found: list[Finder] = []
     if records and pushes_alone:

@@ -44,12 +44,13 @@ def layer(
     *,
     cache: Cache,
     fetch: Callable[[Sequence[Source]], Files],
+    bring: Callable[[], None],
     scratch: Path,
 ) -> LayerSpec:
     """Describe the layer. It is made again if anything of the image has changed, or a variable.
 
-    `layers` are those of the image so far, above its base. `fetch` brings packages of the base. `scratch` is a folder
-    that lasts until the layer is written.
+    `layers` are those of the image so far, above its base; `bring` has those in the store that are not. `fetch` brings
+    packages of the base. `scratch` is a folder that lasts until the layer is written.
     Raises UsageError IB934 if there is no such program, and what `runnable.base_of` raises.
     """
     program = request.collectstatic
@@ -71,6 +72,7 @@ def layer(
     }
 
     def entries(_files: Files) -> Iterable[Entry]:
+        bring()
         made = scratch / "collectstatic"
         made.mkdir()
         lay_out(layers, cache.store, spools=made, folder=made / "image")

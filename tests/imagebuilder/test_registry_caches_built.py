@@ -9,6 +9,7 @@ import pytest
 
 from imagebuilder.sandbox import rungs
 from tests import sdists
+from tests.imagebuilder import test_collectstatic as static_files
 from tests.imagebuilder.test_projects_built import project
 from tests.registry import Registry
 from tests.world import World
@@ -28,13 +29,13 @@ class Team:
     def name(self, repository: str) -> str:
         return f"{self.registry.address}/{repository}"
 
-    def build(self, *flags: str, **environment: str) -> Mapping[str, object]:
+    def build(self, *flags: str, app: str = "app", **environment: str) -> Mapping[str, object]:
         """Build on a machine that has the application and its lock, and nothing else."""
         shutil.rmtree(self.world.folder / "cache", ignore_errors=True)
         self.world.mirror.asked.clear()
         self.world.index.seen.clear()
         self.registry.traffic.requests.clear()
-        ran = self.world.run("build", "app", "--json", *flags, **environment)
+        ran = self.world.run("build", app, "--json", *flags, **environment)
         assert ran.returncode == 0, ran.stderr
         document: dict[str, object] = json.loads(ran.stdout)
         return document
@@ -47,7 +48,10 @@ class Team:
 
 @pytest.fixture(scope="module")
 def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
-    with sdists.running(tmp_path_factory.mktemp("world")) as world, Registry().running() as registry:
+    with (
+        sdists.running(tmp_path_factory.mktemp("world"), static_files.DJANGO) as world,
+        Registry().running() as registry,
+    ):
         world.app(project())
         found = Team(world, registry)
         found.build("--push", "-t", found.name("shop:1"), "--cache-to", found.name("shop:cache"))
@@ -92,3 +96,18 @@ def test_an_image_that_stays_here_is_made_of_what_the_cache_has(team: Team) -> N
     assert team.world.run("inspect", "oci:out", "--files").returncode == 0
     assert made(team.build(*flags)) > {"shop"}
     assert team.fetched
+
+
+def test_static_files_are_collected_with_packages_that_nobody_here_has(team: Team) -> None:
+    app = static_files.project(team.world, "static", root='"staticfiles"')
+    push = ("--push", "-t", team.name("static:1"))
+    first = team.build(*push, app="static")
+    (app / "assets/style.css").write_text("p {}\n")
+    by_the_lock = team.build(*push, "--locked", "--cache-to", team.name("static:cache"), app="static")
+    assert made(by_the_lock) == {"launchers", "application", "static files"}
+    assert team.world.index.asked(".whl") == 0
+    assert by_the_lock["manifest_digest"] != first["manifest_digest"]
+    push = ("--push", "-t", team.name("another:1"), "--cache-from", team.name("static:cache"), "--locked")
+    by_the_cache = team.build(*push, app="static")
+    assert made(by_the_cache) & {"launchers", "application", "static files"} == {"application"}
+    assert by_the_cache["manifest_digest"] == by_the_lock["manifest_digest"]
