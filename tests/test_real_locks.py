@@ -3,8 +3,6 @@
 import os
 import re
 import subprocess
-import sys
-import venv
 from collections.abc import Callable
 from pathlib import Path
 
@@ -58,10 +56,9 @@ distribution = false
 
 def tool(folder: Path, program: str, *requirements: str) -> Tool:
     """Install a package manager in an environment of its own; return what runs it in a folder."""
-    venv.create(folder / "tool", with_pip=True)
+    locking.uv(folder, "venv", str(folder / "tool"))
+    locking.uv(folder, "pip", "install", "--python", str(folder / "tool"), *requirements, **os.environ)
     environment = {**os.environ, "HOME": str(folder), "XDG_CACHE_HOME": str(folder / "cache")}
-    python = folder / "tool" / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "-q", *requirements], check=True, stdout=sys.stderr)
 
     def run(app: Path, *arguments: str) -> str:
         command = [folder / "tool" / "bin" / program, *arguments]
