@@ -74,7 +74,7 @@ def members(series: str) -> tuple[Member, ...]:
 
 
 def archive(content: Iterable[Member]) -> bytes:
-    return gzip.compress(debs.tar(content), mtime=0)
+    return gzip.compress(debs.tar(content), compresslevel=1, mtime=0)
 
 
 @dataclass(frozen=True)
