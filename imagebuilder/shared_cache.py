@@ -24,7 +24,7 @@ from layers import canonical, compress
 from layers.blobs import BlobStore
 from layers.descriptor import MANIFEST, Descriptor
 from layers.digest import Digest
-from layers.errors import BuildError, IntegrityError, RefusedError
+from layers.errors import BuildError, IntegrityError, RefusedError, StorageError
 from layers.layer import Layer
 from layers.values import dataclass, field, replace
 
@@ -170,8 +170,8 @@ class _Sharing:
             return
         try:
             self._write(after, known=before)
-        except BuildError:
-            if not before:
+        except (RefusedError, StorageError):
+            if not before or not own:
                 raise
             # Perhaps the registry has lost a layer that only others could bring back.
             self._write(shared_index.merged((), own, used), known=())

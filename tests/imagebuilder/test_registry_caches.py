@@ -379,6 +379,25 @@ def test_a_cache_that_has_lost_layers_of_others_is_begun_anew(registry: Registry
     assert one.progress.warnings == []
 
 
+def test_what_others_have_brought_stays_if_the_index_cannot_be_written(registry: Registry, runner: Runners) -> None:
+    made = runner(cache_from=()).build(*SPECS)
+    before = index(registry)
+    registry.faults.append(hostile.at("PUT", "/manifests/", hostile.says(503), times=4))
+    one = runner(cache_from=())
+    one.build(spec("four"))
+    assert "is left as it is" in warnings(one)
+    assert index(registry) == before
+    registry.faults.clear()
+    # Somebody who has made nothing has nothing to begin anew with.
+    del registry.repository(CACHE).blobs[made[1].layer.descriptor.digest.value]
+    full = (*claims(shared_index.MOST_LAYERS // 2), *before)
+    registry.put_manifest(CACHE, shared_index.write(full), "main")
+    taking = runner()
+    assert claimed(taking.build(SPECS[0])) == [True]
+    assert "is left as it is" in warnings(taking)
+    assert index(registry) == full
+
+
 def test_who_may_only_read_takes_and_brings_nothing(registry: Registry, runner: Runners) -> None:
     runner(cache_from=()).build(*SPECS)
     registry.read_only.add(CACHE)
