@@ -15,7 +15,11 @@ TOLERANCE = 1.25
 
 def entry(run: Run) -> dict[str, object]:
     """Return the line of a run, by scenario: our seconds, those of the floor and of the fastest peer as times ours."""
-    cells = {scenario: run.median(scenario, OURS).seconds for scenario in SCENARIOS if (scenario, OURS) in run.costs}
+    cells = {
+        scenario: round(run.median(scenario, OURS).seconds, 4)
+        for scenario in SCENARIOS
+        if (scenario, OURS) in run.costs
+    }
     floor = {scenario: round(run.ratio(scenario, FLOOR), 3) for scenario in cells if (scenario, FLOOR) in run.costs}
     return {
         "time": run.time,
