@@ -16,7 +16,7 @@ import zstandard
 
 from buildpacks import conda_files, pdm_install, pipenv_install, poetry_install, procfile, pylock, requirements, yaml
 from buildpacks.api import App, PinContext
-from imagebuilder import image, lock, reference, simple
+from imagebuilder import image, lock, reference, shared_index, simple
 from imagebuilder.base.index import PackageIndex, _is_package, _shortened
 from imagebuilder.registry.auth import Authorization
 from imagebuilder.registry.settings import RegistrySettings
@@ -187,6 +187,11 @@ MANIFEST_TEXT = (
 def _manifest(config: bytes) -> bytes:
     values = (MANIFEST.encode(), CONFIG.encode(), HASH.encode(), len(config), LAYER_TAR.encode(), HASH.encode())
     return MANIFEST_TEXT % values
+
+
+def _cache_index() -> bytes:
+    name = Digest(f"sha256:{HASH}")
+    return shared_index.write([shared_index.Claim(name, Descriptor(LAYER_TAR, name, 1), name)])
 
 
 def _image(manifest: bytes, config: bytes) -> object:
@@ -380,6 +385,7 @@ TARGETS = (
         _in_app(procfile._command_lines, "Procfile"),
         _text("web: gunicorn app:app -b :$PORT\nworker: python -m w\n"),
     ),
+    Target("cache-index", lambda content, _: shared_index.read(content), _text(_cache_index())),
     Target("manifest", lambda content, _: _image(content, CONFIG_TEXT), _text(_manifest(CONFIG_TEXT))),
     Target("config", lambda content, _: _image(_manifest(content), content), _text(CONFIG_TEXT)),
     Target(
