@@ -8,18 +8,20 @@ one but for its last layer. Whatever does not fit goes the usual way
 
 import time  # noqa: TID251 how long it took is shown to people
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imagebuilder import again, answers, application, documents, reference, report
+from imagebuilder import again, answers, documents, plain, reference, report
 from imagebuilder.cache import Cache
 from imagebuilder.documents import Document
 from imagebuilder.image import Image
 from imagebuilder.outcome import BuildOutcome, LayerOutcome, Pushed
 from imagebuilder.progress import Progress
+from imagebuilder.reference import Reference
 from layers import tree
 from layers.blobs import BlobStore
-from layers.descriptor import CONFIG, MANIFEST, Platform
+from layers.descriptor import CONFIG, MANIFEST, Descriptor, Platform
 from layers.digest import Digest
 from layers.entry import Entry
 from layers.errors import BuildError
@@ -28,6 +30,7 @@ from layers.values import replace
 
 if TYPE_CHECKING:
     from imagebuilder.again import Packed, Question, Record
+    from imagebuilder.registry.client import Uploaded
 
 # Of a larger application people want to see how far it is, and the start of the program matters little.
 _LARGEST = 64 << 20
@@ -55,9 +58,9 @@ def _repack(record: "Record", packed: "Packed", question: "Question") -> BuildOu
     with cache.in_use():
         config = documents.parse(cache.store.read(Digest(before.text("config_digest"))), "config")
         entries = _entries(record, packed, at=config.child("config").text("WorkingDir").lstrip("/"))
-        layer = write_layer(cache.store, entries, created_by=application.NAME, compression=packed["compression"])
+        layer = write_layer(cache.store, entries, created_by="application", compression=packed["compression"])
         image = _image(before, config, layer, packed, cache.store)
-        pushed = _push(image, record, cache.store, question)
+        pushed = _push(image, before, record, cache.store, question)
         _write(image, record, before.texts("tags"), cache, question)
     return _outcome(before, image, pushed)
 
@@ -103,17 +106,51 @@ def _image(before: Document, config: Document, layer: Layer, packed: "Packed", s
     )
 
 
-def _push(image: Image, record: "Record", store: BlobStore, question: "Question") -> tuple[Pushed, ...]:
+def _push(
+    image: Image, before: Document, record: "Record", store: BlobStore, question: "Question"
+) -> tuple[Pushed, ...]:
     if not (names := record["pushed"]):
         return ()
-    from imagebuilder import push, remote  # not every build pushes
+    tags = [*map(reference.parse, names["names"])]
+    if names["plain"] and len({name.name for name in tags}) == 1:
+        with suppress(OSError, ValueError):
+            return (_push_plainly(image, before.text("manifest_digest"), tags, store),)
+    from imagebuilder import push, remote  # 80 ms
     from imagebuilder.registry.settings import RegistrySettings
 
     settings = RegistrySettings(
         question.environment, frozenset(names["insecure"]), token_hosts=frozenset(names["token_hosts"])
     )
     with remote.parts_of_image(image, store, settings) as parts:
-        return push.push(parts, [*map(reference.parse, names["names"])], settings=settings, progress=Progress())
+        return push.push(parts, tags, settings=settings, progress=Progress())
+
+
+def _push_plainly(image: Image, before: str, tags: Sequence[Reference], store: BlobStore) -> Pushed:
+    """Send what the last image did not have, if the tags still stand for that one: then the registry has the rest.
+
+    The blobs come first and the tags last. Raises OSError for a registry that does not speak plain http to everybody.
+    """
+    repository, new = tags[0].repository, image.manifest.digest.value
+    sent = set()
+    with plain.Registry(tags[0].registry) as registry:
+        paths = {name.tag: f"/v2/{repository}/manifests/{name.tag}" for name in tags}
+        now = {tag: registry.tag(path) for tag, path in paths.items()}
+        if not {*now.values()} <= {before, new}:
+            raise OSError(repository)
+        for blob in (image.layers[-1].descriptor, image.config):
+            if not registry.has_blob(f"/v2/{repository}/blobs/{blob.digest}", blob.size):
+                registry.upload(repository, blob.digest.value, store.open(blob.digest), blob.size)
+                sent.add(blob.digest)
+        wrong = tuple(tag for tag in paths if now[tag] != new)
+        for tag in wrong:
+            registry.set_tag(paths[tag], new, store.read(image.manifest.digest), image.manifest.media_type)
+    *blobs, _ = image.blobs
+    fates = [_fate(blob, uploaded=blob.digest in sent) for blob in blobs]
+    return Pushed(tags[0].name, wrong, tuple(fates))
+
+
+def _fate(blob: Descriptor, *, uploaded: bool) -> "tuple[Descriptor, Uploaded]":
+    return blob, "uploaded" if uploaded else "present"
 
 
 def _write(image: Image, record: "Record", tags: tuple[str, ...], cache: Cache, question: "Question") -> None:

@@ -2,23 +2,26 @@
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from imagebuilder import documents, text
-from imagebuilder.cache import Usage
-from imagebuilder.outcome import BuildOutcome
 from layers.canonical import Json
-from layers.descriptor import Descriptor
 from layers.entry import Kind
-from layers.layer import Layer
-from layers.tarball import Member
+
+if TYPE_CHECKING:
+    from imagebuilder.cache import Usage
+    from imagebuilder.outcome import BuildOutcome
+    from layers.descriptor import Descriptor
+    from layers.layer import Layer
+    from layers.tarball import Member
 
 
-def layer(found: Layer) -> dict[str, Json]:
+def layer(found: "Layer") -> dict[str, Json]:
     """Describe a layer in as many columns as a terminal has."""
     return {"size": found.descriptor.size, "digest": found.descriptor.digest.value, "created_by": found.created_by}
 
 
-def files(found: Layer, members: Iterable[Member]) -> dict[str, Json]:
+def files(found: "Layer", members: "Iterable[Member]") -> dict[str, Json]:
     """Describe what a layer holds."""
     return {
         "digest": found.descriptor.digest.value,
@@ -36,7 +39,7 @@ def files(found: Layer, members: Iterable[Member]) -> dict[str, Json]:
     }
 
 
-def index(reference: str, described: Descriptor, content: bytes) -> dict[str, Json]:
+def index(reference: str, described: "Descriptor", content: bytes) -> dict[str, Json]:
     """Describe an index: the images it names, each of which can be looked at by its digest."""
     named = [documents.descriptor(child) for child in documents.parse(content, "index").children("manifests")]
     return {
@@ -48,12 +51,12 @@ def index(reference: str, described: Descriptor, content: bytes) -> dict[str, Js
     }
 
 
-def usage(found: Usage, place: str) -> dict[str, Json]:
+def usage(found: "Usage", place: str) -> dict[str, Json]:
     """Describe the cache."""
     return {"cache": place, "blobs": found.blobs, "size": found.size, "results": found.results}
 
 
-def summary(outcome: BuildOutcome, *, seconds: float) -> list[str]:
+def summary(outcome: "BuildOutcome", *, seconds: float) -> list[str]:
     """Say what a build came to, below the lines of its steps."""
     cached = sum(layer.cached for layer in outcome.layers)
     made = f"{text.size(outcome.size)} in {len(outcome.layers)} layers, {cached} cached, {outcome.platform}"

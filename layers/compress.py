@@ -8,10 +8,10 @@ diff_id and their checks) and never compressed; docs/decisions/0002-compression.
 import struct
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from functools import cache
-from typing import Literal
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Literal
 
 import deflate  # noqa: TID251 this is the module that compresses
 
@@ -21,6 +21,9 @@ from layers.digest import Digest, Hasher
 from layers.entry import Content, Deflated
 from layers.errors import IntegrityError
 from layers.values import dataclass
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 Compression = Literal["gzip", "zstd", "none"]
 
@@ -104,10 +107,17 @@ def _kept(content: Deflated, reader: Reader) -> Iterator[_Part]:
 
 
 def _in_order(parts: Iterable[_Part], finish: Callable[[_Part], bytes]) -> Iterator[bytes]:
-    """Finish parts in a second thread, one after the other, while this one reads on."""
+    """Finish parts in a second thread, one after the other, while this one reads on; a single one at once."""
+    left = iter(parts)
+    first = list(islice(left, 2))
+    if len(first) < 2:
+        yield from map(finish, first)
+        return
+    from concurrent.futures import ThreadPoolExecutor  # 8 ms that a small layer is not worth
+
     with ThreadPoolExecutor(1) as helper:
         waiting: deque[Future[bytes]] = deque()
-        for part in parts:
+        for part in chain(first, left):
             waiting.append(helper.submit(finish, part))
             if len(waiting) > _WAITING:
                 yield waiting.popleft().result()

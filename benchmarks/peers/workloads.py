@@ -102,6 +102,7 @@ def write_modules(folder: Path, *, count: int, size: int) -> None:
         start = source.randrange(max(len(pool) - size, 1))
         module.write_bytes(b"NUMBER = %d\nTEXT = '''" % number + pool[start : start + size] + b"'''\n")
     (folder / "app.py").write_text("print('ready')\n")
+    (folder / "changed.py").write_text("WORD = 'none'\n")
     (folder / "imagebuilder.toml").write_text('entry = "python app.py"\n')
     (folder / ".dockerignore").write_text("imagebuilder.*\n.dockerignore\n")
 

@@ -5,6 +5,8 @@ import io
 import json
 import os
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -31,6 +33,22 @@ APP = {
     "data.txt": "data",
     "notes.md": "left out\n",
     ".imagebuilderignore": "*.md\nbuild\n!shop/kept.md\n",
+}
+
+
+HEAVY = {
+    "argparse",
+    "buildpacks.api",
+    "concurrent.futures",
+    "dataclasses",
+    "http.client",
+    "imagebuilder.config",
+    "imagebuilder.registry.client",
+    "logging",
+    "ssl",
+    "subprocess",
+    "tomli",
+    "urllib3",
 }
 
 
@@ -175,6 +193,50 @@ def test_a_push_sends_the_layer_of_the_application_alone(place: World, registry:
         each.path for each in registry.traffic.requests[before:] if each.method == "PUT" and "/uploads/" in each.path
     ]
     assert len(sent) == 2  # the layer and the config; the other repository mounts them
+
+
+def test_a_registry_that_speaks_http_to_everybody_is_asked_eight_times(place: World, registry: Registry) -> None:
+    app = place.app(APP, "plain")
+    flags = ("--push", "-t", f"{registry.address}/shop:1", "-t", f"{registry.address}/shop:2")
+    remembered(app, *flags)
+    (app / "shop/part.py").write_text("TWO = 2\n")
+    before = len(registry.traffic.requests)
+    said = run(str(app), *flags)
+    assert said.repacked
+    assert set(registry.repository("shop").tags.values()) == {digest(said), digest(built(app))}
+    asked = [each.method for each in registry.traffic.requests[before:]]
+    assert asked == ["HEAD", "HEAD", *["HEAD", "POST", "PUT"] * 2, "PUT", "PUT"]
+    assert remembered(app, *flags) == digest(said)
+
+
+def test_a_tag_that_stands_for_another_image_is_set_by_the_client(place: World, registry: Registry) -> None:
+    app = place.app(APP, "taken")
+    flags = ("--push", "-t", f"{registry.address}/taken:1")
+    remembered(app, *flags)
+    (app / "shop/part.py").write_text("TWO = 2\n")
+    registry.put_image("taken", b"another", tag="1")
+    registry.repository("taken").blobs.clear()
+    said = run(str(app), *flags)
+    assert registry.repository("taken").tags["1"] == digest(said) == digest(built(app))
+    assert said.repacked
+    assert len(registry.repository("taken").blobs) == 7
+
+
+def test_nothing_is_imported_that_is_not_used(place: World, registry: Registry) -> None:
+    app = place.app(APP, "lean")
+    flags = ("--push", "-t", f"{registry.address}/lean:1")
+    place.run("build", str(app), *flags)
+    place.run("build", str(app), *flags)
+    (app / "shop/part.py").write_text("TWO = 2\n")
+    ran = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "imagebuilder", "build", str(app), *flags],
+        env=place.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "  repacked " in ran.stderr
+    assert not HEAVY & {line.rpartition("|")[2].strip() for line in ran.stderr.splitlines()}
 
 
 @pytest.mark.parametrize(
