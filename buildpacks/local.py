@@ -1,6 +1,5 @@
 """What is not published: the application itself, folders in it and repositories, which are built as sources are."""
 
-import configparser
 from collections.abc import Callable, Mapping
 from posixpath import basename, join, normpath
 from typing import TYPE_CHECKING
@@ -157,6 +156,8 @@ def _toml(text: str) -> Mapping[str, object]:
 
 
 def _in_configuration(text: str) -> str:
+    import configparser  # few projects have a setup.cfg
+
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read_string(text)

@@ -1,8 +1,7 @@
 """The command line as values: which command, on what, with which flags."""
 
-import argparse
-import re
-from collections.abc import Mapping, Sequence, Set
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NoReturn
 
 from imagebuilder import text
@@ -35,6 +34,7 @@ _FURTHER: Mapping[str, tuple[str, Literal["+", "?", 1], str]] = {
     "push": ("REF", "+", "REGISTRY/NAME[:TAG]; may be repeated"),
     "copy": ("DEST", 1, "REGISTRY/NAME[:TAG], or DEST as `build` takes it"),
 }
+_PERHAPS = "upgrade"  # the one flag whose value may be left out
 _DESCRIPTION = "A Python app in, the same OCI image out: no daemon, no root, no Dockerfile."
 _EPILOG = """\
 `imagebuilder COMMAND --help` lists the flags of a command. Each flag is also an
@@ -59,22 +59,24 @@ class Arguments:
 def parse(arguments: Sequence[str], version: str) -> Arguments:
     """Read the command line. Prints and raises SystemExit for `--help` and `--version`.
 
-    Raises UsageError IB100 for what is not in the table of options, naming what was probably meant.
+    Flags may stand before and after the command, and not after `--`. Raises UsageError IB100 for what is not in the
+    table of options, naming what was probably meant.
     """
-    parser = _parser(version, {word for word in arguments if word in COMMANDS})
-    namespace, unknown = parser.parse_known_args(list(arguments))
-    given: dict[str, object] = vars(namespace)
-    command = given.get("command")
-    if not isinstance(command, str):
-        if unknown:
-            flags = ["--help", "--version", *(option.flag for option in options_of(GLOBAL))]
-            raise unknown_word("flag", unknown[0], flags)
-        raise UsageError("no command given", hint="`imagebuilder --help` lists the commands", code="IB100")
-    if unknown:
-        flags = [flag for option in options_of(command) for flag in (option.flag, option.short) if flag]
-        raise unknown_word("flag" if unknown[0].startswith("-") else "argument", unknown[0], flags, f" {command}")
-    flags_given = {option.key: _values(given[option.key]) for option in OPTIONS if option.key in given}
-    return Arguments(command, str(given.get("argument") or ""), flags_given, _values(given.get("further") or []))
+    words, reader = list(arguments), _Reader()
+    while words:
+        word = words.pop(0)
+        if word == "--":
+            reader.take(words)
+            break
+        if not _is_flag(word):
+            reader.take([word])
+        elif word in ("-h", "--help"):
+            _show(_help_of(reader.command) if reader.command else _help())
+        elif word == "--version" and not reader.command:
+            _show(f"imagebuilder {version}")
+        else:
+            reader.flag(word, words)
+    return reader.arguments()
 
 
 def unknown_word(kind: str, word: str, known: Sequence[str], command: str = "") -> UsageError:
@@ -88,63 +90,87 @@ def unknown_word(kind: str, word: str, known: Sequence[str], command: str = "") 
     )
 
 
-class _Parser(argparse.ArgumentParser):
-    """argparse with our help and our errors; `command` is empty for the program itself."""
+class _Reader:
+    """What was read of a command line. `command` is empty until it is named."""
 
-    command = ""
+    def __init__(self) -> None:
+        self.command = ""
+        self._words: list[str] = []
+        self._flags: dict[str, tuple[str, ...]] = {}
 
-    def format_help(self) -> str:
-        """Return the help: 80 columns wide, every flag with its variable."""
-        return _help_of(self.command) if self.command else _help()
+    def take(self, words: Iterable[str]) -> None:
+        """Take words that are no flags: the command, then its arguments."""
+        for word in words:
+            if self.command:
+                self._words.append(word)
+            elif word in COMMANDS:
+                self.command = word
+            else:
+                raise unknown_word("command", word, tuple(COMMANDS))
 
-    def error(self, message: str) -> NoReturn:
-        """Raise what argparse would print."""
-        if found := re.search(r"invalid choice: '([^']*)'", message):
-            raise unknown_word("command", found[1], tuple(COMMANDS))
-        raise UsageError(
-            message.replace("argument ", "", 1),
-            hint=f"`imagebuilder{self.command and ' '}{self.command} --help` shows how it is used",
-            code="IB100",
-        )
+    def flag(self, word: str, words: list[str]) -> None:
+        """Take a flag; its value stands behind `=`, at once behind a short flag, or first in the words that follow."""
+        name, equals, value = word.partition("=")
+        if not name.startswith("--") and len(name) > 2:
+            name, equals, value = word[:2], "", word[2:]
+        option = self._option(name)
+        if option.metavar:
+            if not equals and not value:
+                value = self._value(option, name, words)
+            before = self._flags.get(option.key, ()) if option.many or option.key == _PERHAPS else ()
+            self._flags[option.key] = (*before, value)
+            return
+        if equals:
+            raise self._refused(f"{name} takes no value")
+        self._flags[option.key] = ()
+        if value:  # switches written together
+            self.flag(f"-{value}", words)
+
+    def arguments(self) -> Arguments:
+        """Return what was given. Raises UsageError IB100 if it is too little, or too much."""
+        if not self.command:
+            raise UsageError("no command given", hint="`imagebuilder --help` lists the commands", code="IB100")
+        metavar, count, _ = _POSITIONALS[self.command]
+        after, more, _ = _FURTHER.get(self.command, ("", "?", ""))
+        needed = [name for name, number in ((metavar, count), (after, more)) if number != "?"]
+        if len(self._words) < len(needed):
+            raise self._refused(f"{needed[len(self._words)]} is missing")
+        most = 2 if after else 1
+        if more != "+" and len(self._words) > most:
+            raise unknown_word("argument", self._words[most], self._names(), f" {self.command}")
+        flags = {option.key: self._flags[option.key] for option in OPTIONS if option.key in self._flags}
+        return Arguments(self.command, "".join(self._words[:1]), flags, tuple(self._words[1:]))
+
+    def _option(self, name: str) -> Option:
+        for option in options_of(self.command or GLOBAL):
+            if name in (option.flag, option.short):
+                return option
+        raise unknown_word("flag", name, self._names(), f" {self.command}" if self.command else "")
+
+    def _value(self, option: Option, name: str, words: list[str]) -> str:
+        if words and not _is_flag(words[0]):
+            return words.pop(0)
+        if option.key == _PERHAPS:
+            return ""
+        raise self._refused(f"{name} needs a value: {option.metavar}")
+
+    def _names(self) -> list[str]:
+        names = [name for option in options_of(self.command or GLOBAL) for name in (option.flag, option.short) if name]
+        return names if self.command else ["--help", "--version", *names]
+
+    def _refused(self, message: str) -> UsageError:
+        command = f"{self.command} " if self.command else ""
+        return UsageError(message, hint=f"`imagebuilder {command}--help` shows how it is used", code="IB100")
 
 
-def _parser(version: str, named: Set[str]) -> argparse.ArgumentParser:
-    """Make the parser; only the commands that are named get their flags: to add one takes a good while."""
-    parser = _Parser(prog="imagebuilder", allow_abbrev=False)
-    parser.add_argument("--version", action="version", version=f"imagebuilder {version}")
-    for option in options_of(GLOBAL):
-        _add(parser, option)
-    commands = parser.add_subparsers(dest="command", parser_class=_Parser, prog=parser.prog)  # else usage is formatted
-    for command in COMMANDS:
-        sub = commands.add_parser(command, allow_abbrev=False)
-        sub.command = command
-        if command in _POSITIONALS:
-            metavar, count, _ = _POSITIONALS[command]
-            sub.add_argument("argument", metavar=metavar, nargs=count)
-        if command in _FURTHER:
-            metavar, more, _ = _FURTHER[command]
-            sub.add_argument("further", metavar=metavar, nargs=more)
-        for option in options_of(command) if command in named else ():
-            _add(sub, option)
-    return parser
+def _is_flag(word: str) -> bool:
+    """Say whether a word is a flag: `-` is a name, and what has a space is a value (`--entry "-m shop"`)."""
+    return word.startswith("-") and word != "-" and " " not in word.partition("=")[0]
 
 
-def _add(parser: argparse.ArgumentParser, option: Option) -> None:
-    """Add a flag. What is not given is not in the namespace, so flags may stand before and after the command."""
-    names = [name for name in (option.short, option.flag) if name]
-    if not option.metavar:
-        parser.add_argument(*names, dest=option.key, action="store_true", default=argparse.SUPPRESS)
-    elif option.key == "upgrade":  # the one flag whose value may be left out
-        parser.add_argument(*names, dest=option.key, action="append", nargs="?", const="", default=argparse.SUPPRESS)
-    else:
-        action = "append" if option.many else "store"
-        parser.add_argument(*names, dest=option.key, action=action, default=argparse.SUPPRESS)
-
-
-def _values(value: object) -> tuple[str, ...]:
-    if isinstance(value, list):
-        return tuple(str(item) for item in value)
-    return () if value is True else (str(value),)
+def _show(shown: str) -> NoReturn:
+    sys.stdout.write(f"{shown}\n")
+    raise SystemExit(0)
 
 
 def _help() -> str:
@@ -173,6 +199,6 @@ def _help_of(command: str) -> str:
 
 
 def _lines(option: Option) -> list[str]:
-    value = f"[{option.metavar}]" if option.key == "upgrade" else option.metavar
+    value = f"[{option.metavar}]" if option.key == _PERHAPS else option.metavar
     names = f"{option.short + ',' if option.short else '   '} {option.flag} {value}".rstrip()
     return [f"  {names:<24} {option.help}", f"{'':<27}[{option.variable}]"]

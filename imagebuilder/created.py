@@ -2,7 +2,6 @@
 
 import datetime as dt  # noqa: TID251 the one door to the clock: `--created now`
 import os
-import subprocess  # noqa: TID251 asks git for the time of the commit: `--created git`
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -40,6 +39,8 @@ def from_epoch(value: str, origin: str) -> str:
 
 def _commit_time(source: Path, environment: Mapping[str, str]) -> int:
     """Ask git for the committer's time of HEAD, by a command that runs no program named in the repository."""
+    import subprocess  # noqa: TID251 asks git for the time of the commit: `--created git`
+
     command = ["git", "--no-replace-objects", "-C", str(source), "cat-file", "commit", "HEAD"]
     try:
         ran = subprocess.run(

@@ -4,10 +4,10 @@ Everything is decided when the image is built: the entrypoint is the default pro
 between the engine and the application. Another process is started by its launcher: `--entrypoint /cnb/process/worker`.
 """
 
-import difflib
 from collections.abc import Iterable
 
 from buildpacks.api import LayerSpec, Process
+from imagebuilder import text
 from layers import entry
 from layers.entry import Entry
 from layers.errors import UsageError
@@ -99,10 +99,10 @@ def _check(process: Process) -> None:
 
 
 def _no_process(what: str, wanted: str, by_type: dict[str, Process]) -> UsageError:
-    near = difflib.get_close_matches(wanted, by_type, n=1)
+    near = text.nearest(wanted, by_type)
     return UsageError(
         what,
         details=(f"processes: {', '.join(by_type) or 'none'}",),
-        hint=f"did you mean `--process {near[0]}`?" if near else "choose one with `--process TYPE`",
+        hint=f"did you mean `--process {near}`?" if near else "choose one with `--process TYPE`",
         code="IB650",
     )

@@ -106,3 +106,41 @@ def test_help_fits_a_terminal_of_80_by_24(capsys: pytest.CaptureFixture[str]) ->
 def test_flags_and_variables_are_unique() -> None:
     for names in ([option.key for option in OPTIONS], [option.variable for option in OPTIONS if option.variable]):
         assert len(set(names)) == len(names)
+
+
+def test_a_value_stands_behind_the_flag_in_any_of_the_usual_ways() -> None:
+    for line in ("build -t a:1", "build -ta:1", "build -t=a:1", "build --tag a:1", "build --tag=a:1"):
+        assert parse(line).flags == {"tag": ("a:1",)}
+    assert parse("build --name=a=b").flags == {"name": ("a=b",)}
+    assert parse("build --name=").flags == {"name": ("",)}
+    assert arguments.parse(["build", "--entry", "-m shop"], "1").flags == {"entry": ("-m shop",)}
+    assert arguments.parse(["build", "--entry=-m"], "1").flags == {"entry": ("-m",)}
+
+
+def test_of_a_flag_that_has_one_value_the_last_counts() -> None:
+    assert parse("build --name a --name b").flags == {"name": ("b",)}
+
+
+def test_switches_may_be_written_together() -> None:
+    assert parse("build -qv").flags == {"quiet": (), "verbose": ()}
+    assert parse("-qC apps build").flags == {"quiet": (), "directory": ("apps",)}
+
+
+def test_nothing_is_a_flag_after_two_hyphens() -> None:
+    assert parse("inspect -- --tag") == arguments.Arguments("inspect", "--tag", {})
+    assert parse("inspect -").argument == "-"
+
+
+def test_a_command_has_as_many_arguments_as_it_takes() -> None:
+    assert parse("diff a b").further == ("b",)
+    assert parse("audit a").further == ()
+    assert parse("push a b c").further == ("b", "c")
+    assert refused("diff a").message == "B is missing"
+    assert refused("push").message == "IMAGE is missing"
+    assert refused("copy a b c").message == "unknown argument `c`"
+
+
+def test_a_flag_without_its_value_is_refused() -> None:
+    assert refused("build --tag --push").message == "--tag needs a value: REF"
+    assert refused("build --push=no").message == "--push takes no value"
+    assert refused("-X build").message == "unknown flag `-X`"
