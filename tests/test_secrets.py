@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import pytest
 
-from imagebuilder import cli
+from imagebuilder import cli, web
 from imagebuilder.sandbox import rungs
 from tests import sdists, serving, world
 from tests.canaries import Canary, opened
@@ -210,9 +210,13 @@ kinds = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.put.__name_
 
 @contextmanager
 def acting(kind: Kind, place: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
-    """Set the scene: nothing is in the environment but what leads to the servers, and the secret."""
+    """Set the scene: nothing is in the environment but what leads to the servers, and the secret.
+
+    Servers are often away here: they are asked again as often as ever, or once by uv, but without a pause.
+    """
+    monkeypatch.setattr(web, "_LONGEST_WAIT_S", 0.001)
     canary = Canary(f"c4n4ry{abs(hash(kind.put.__name__)) % 10**9:09}Zq7Xw3")
-    scene = Scene(place, canary, place.app(FILES), dict(place.environment))
+    scene = Scene(place, canary, place.app(FILES), {**place.environment, "UV_HTTP_RETRIES": "1"})
     (place.folder / "made").mkdir()
     with scene.stack:
         kind.put(scene)
