@@ -92,7 +92,7 @@ class App:
         """Return a parsed TOML file; UsageError IB103 if it cannot be read or parsed."""
         try:
             return tomli.loads(self.text(path))
-        except (tomli.TOMLDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # numbers of too many digits are no TOMLDecodeError
             raise _unreadable(path, f"it is not TOML: {error}") from error
 
     def json(self, path: str) -> Mapping[str, object]:

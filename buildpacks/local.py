@@ -151,7 +151,7 @@ def _name_of(document: Mapping[str, object]) -> str:
 def _toml(text: str) -> Mapping[str, object]:
     try:
         return tomli.loads(text)
-    except tomli.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return {}  # its build says what is wrong with it
 
 

@@ -133,13 +133,13 @@ def resolved(
 
 def check_python(context: PinContext, condition: str, *, file: str) -> None:
     """Raise BuildError IB408 if a lock was not made for the image's Python."""
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # only what is not pinned is read from locks
+    from packaging.specifiers import SpecifierSet  # only what is not pinned is read from locks
 
     version = environment.interpreter_of(context.interpreter).version
     try:
         fits = SpecifierSet(condition).contains(version, prereleases=True)
-    except InvalidSpecifier as error:
-        raise malformed(file, f"{condition!r} is no condition on Python's version") from error
+    except ValueError as error:
+        raise malformed(file, f"{condition[:200]!r} is no condition on Python's version") from error
     if not fits:
         raise BuildError(
             f"{file} is for Python {condition}, and the image's is {version}",
@@ -154,7 +154,7 @@ def holds(marker: object, context: PinContext, *, file: str, extras: Iterable[st
     Locks ask for one extra at a time (`extra == "pg"`), which is not what several are: they are asked of all.
     """
     # Only what is not pinned is read from locks.
-    from packaging.markers import InvalidMarker, Marker, UndefinedComparison
+    from packaging.markers import Marker
 
     if not marker:
         return True
@@ -164,8 +164,8 @@ def holds(marker: object, context: PinContext, *, file: str, extras: Iterable[st
     wanted = {"extras": frozenset(extras), "dependency_groups": frozenset[str]()}
     try:
         return Marker(text).evaluate({**values, **wanted}, context="lock_file")
-    except (InvalidMarker, UndefinedComparison) as error:
-        raise malformed(file, f"{marker!r} is no marker") from error
+    except (ValueError, RecursionError) as error:
+        raise malformed(file, f"{str(marker)[:200]!r} is no marker") from error
 
 
 def json_hash(document: object, *, file: str, compact: bool = False) -> str:
@@ -248,7 +248,10 @@ def _archive(locked: Mapping[str, object], address: str, file: str) -> Mapping[s
 def _file(listed: Mapping[str, object], package: str, file: str) -> Mapping[str, Json]:
     """Return a file by its name, or by its address (PDM's strategy static_urls): any index that has it will do."""
     algorithm, _, value = str(listed.get("hash")).partition(":")
-    name = listed.get("file") or unquote(posixpath.basename(urlsplit(str(listed.get("url", ""))).path))
+    try:
+        name = listed.get("file") or unquote(posixpath.basename(urlsplit(str(listed.get("url", ""))).path))
+    except ValueError:
+        name = ""
     if not isinstance(name, str) or not name or not value:
         raise malformed(file, f"a file of {package} has no name or no hash")
     return {"name": name, "path": name, "hashes": {algorithm: value}}

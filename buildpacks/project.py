@@ -90,14 +90,14 @@ def requirements(
 
 def checked(texts: object, file: str) -> tuple[str, ...]:
     """Return requirements as written (PEP 508); UsageError IB318 for one that is none."""
-    from packaging.requirements import InvalidRequirement, Requirement  # only what is not pinned is parsed
+    from packaging.requirements import Requirement  # only what is not pinned is parsed
 
     if not isinstance(texts, list | tuple):
         raise _malformed(file, "its requirements are not a list")
     for text in texts:
         try:
             Requirement(str(text))
-        except InvalidRequirement as error:
+        except (ValueError, RecursionError) as error:
             raise _malformed(file, f"{text!r}: {str(error).splitlines()[0]}") from error
     return tuple(map(str, texts))
 

@@ -7,7 +7,7 @@ line it stands in. Variables (`${TOKEN}`) stay as they are written, so that no s
 import posixpath
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from buildpacks import requirement_lines
 from buildpacks.api import App
@@ -214,20 +214,28 @@ def _sdist_project(line: Line, url: str) -> str:
     from packaging.utils import InvalidSdistFilename, parse_sdist_filename  # only what is not locked is parsed
 
     try:
-        return parse_sdist_filename(unquote(posixpath.basename(urlsplit(url).path)))[0]
+        return parse_sdist_filename(unquote(posixpath.basename(_parts(line, url).path)))[0]
     except InvalidSdistFilename as error:
         raise unsupported(line, "an archive that does not say its project", "write `NAME @` before it") from error
 
 
 def _check_user(line: Line, url: str) -> None:
-    user = urlsplit(url).netloc.rpartition("@")[0]
+    user = _parts(line, url).netloc.rpartition("@")[0]
     if user and not _SECRET_BY_NAME.fullmatch(user):
         raise unsupported(line, "an address with a password in it", "write ${NAME} for it, or use a netrc file")
 
 
 def _check_tls(line: Line, url: str, hashes: Collection[str]) -> None:
-    if not hashes and urlsplit(url).scheme == "http" and urlsplit(url).hostname not in _LOOPBACK:
+    parts = _parts(line, url)
+    if not hashes and parts.scheme == "http" and parts.hostname not in _LOOPBACK:
         raise unsupported(line, "an address without TLS", "use https, or add #sha256=… to the address")
+
+
+def _parts(line: Line, url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError as error:
+        raise malformed(line, f"{url[:200]!r} is no address") from error
 
 
 def _hashes(fragment: str) -> frozenset[str]:
@@ -265,14 +273,14 @@ def _requested(line: Line) -> Requested:
 
 
 def _parse(line: Line, text: str) -> tuple[str, str, frozenset[str]]:
-    from packaging.requirements import InvalidRequirement, Requirement  # only what is not locked is parsed
+    from packaging.requirements import Requirement  # only what is not locked is parsed
     from packaging.utils import canonicalize_name
 
     if _PATH.match(text):
         raise unsupported(line, "a local path", _SERVE)
     try:
         requirement = Requirement(text)
-    except InvalidRequirement as error:
+    except (ValueError, RecursionError) as error:
         raise malformed(line, str(error).splitlines()[0]) from error
     if requirement.url:
         _wheel_project(line, requirement.url)
@@ -287,7 +295,7 @@ def _wheel_project(line: Line, url: str) -> str:
         raise unsupported(
             line, "a repository that is none of Git", "name a released version, or build a wheel of it first"
         )
-    parts = urlsplit(url)
+    parts = _parts(line, url)
     if parts.scheme not in ("https", "http"):
         raise unsupported(line, "a local path", _SERVE)
     try:

@@ -169,14 +169,15 @@ def _pinned(
 def _from_address(
     package: "Package", file: "PackageArchive", fitting: "frozenset[Tag]", *, urls: Mapping[str, str]
 ) -> Source:
-    from packaging.utils import InvalidWheelFilename, parse_wheel_filename  # only what is not locked is selected
+    from packaging.utils import parse_wheel_filename  # only what is not locked is selected
 
-    parts = urlsplit(file.url or "")
-    name = unquote(posixpath.basename(parts.path))
+    name = file.url or "a file without an address"
     try:
+        parts = urlsplit(file.url or "")
+        name = unquote(posixpath.basename(parts.path))
         if not name.endswith(ARCHIVES) and not parse_wheel_filename(name)[3] & fitting:
             raise _no_wheel(f"{name} does not fit the image")
-    except InvalidWheelFilename as error:
+    except ValueError as error:
         raise _no_wheel(f"{name} is no wheel") from error
     found = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment=""))
     return Source("url", name, _digest(package, file), file.size, urls.get(package.name, found))

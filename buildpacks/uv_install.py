@@ -115,7 +115,10 @@ def _indexes(document: Mapping[str, object], exported: Mapping[str, Json]) -> It
 
 def _bare(address: str) -> str:
     """Return an index's address in one form, without credentials."""
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return address
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], path=parts.path.rstrip("/")).geturl()
 
 
@@ -206,11 +209,11 @@ class _Judge:
 
 
 def _versions(specifier: str) -> "SpecifierSet":
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # only what is not pinned is judged
+    from packaging.specifiers import SpecifierSet  # only what is not pinned is judged
 
     try:
         return SpecifierSet(specifier)
-    except InvalidSpecifier as error:
+    except ValueError as error:
         raise locks.malformed(_FILE, f"{specifier!r} is no condition on versions") from error
 
 

@@ -91,11 +91,11 @@ def _versions() -> Iterator[str]:
 
 
 def _specifiers(text: str, file: str) -> "SpecifierSet":
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # only what is not pinned is judged
+    from packaging.specifiers import SpecifierSet  # only what is not pinned is judged
 
     try:
         return SpecifierSet(text)
-    except InvalidSpecifier as error:
+    except ValueError as error:
         raise locks.malformed(file, f"{text!r} is no condition on versions") from error
 
 
@@ -108,12 +108,12 @@ def _same_environments(written: object, locked: object) -> bool:
 
 
 def _markers(texts: object) -> "list[Marker]":
-    from packaging.markers import InvalidMarker, Marker  # only what is not pinned is judged
+    from packaging.markers import Marker  # only what is not pinned is judged
 
     listed = texts if isinstance(texts, list) else [texts] if texts else []
     try:
         return [Marker(str(text)) for text in listed]
-    except InvalidMarker as error:
+    except (ValueError, RecursionError) as error:
         raise locks.malformed(FILE, f"{listed!r} are no markers") from error
 
 

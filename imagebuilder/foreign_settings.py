@@ -17,7 +17,7 @@ def toml(path: Path) -> Mapping[str, object]:
     """Return a TOML file."""
     try:
         return tomli.loads(_text(path))
-    except (tomli.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise unreadable(path, str(error)) from error
 
 

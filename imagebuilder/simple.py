@@ -30,7 +30,10 @@ class IndexFile:
 def parse(page: bytes, address: str) -> tuple[IndexFile, ...]:
     """Read a page that was found at `address`. Raises ValueError if it is neither JSON nor HTML."""
     if page.lstrip()[:1] == b"{":
-        return tuple(_from_json(json.loads(page), address))
+        try:
+            return tuple(_from_json(json.loads(page), address))
+        except RecursionError as error:
+            raise ValueError("it has too many lists in lists") from error
     reader = _Anchors(address)
     reader.feed(page.decode("utf-8"))
     reader.close()

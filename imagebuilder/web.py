@@ -111,20 +111,12 @@ class Web:
         address, own = _split_credentials(url)
         try:
             for _ in range(_REDIRECTS + 1):
-                with self._session.get(
-                    address,
-                    headers=headers,
-                    auth=own if own and own[1] else self._credentials.get(origin(address), own),
-                    verify=self._verification(address),
-                    timeout=_TIMEOUTS,
-                    stream=True,
-                    allow_redirects=False,
-                ) as response:
+                with self._get(self._session, address, headers, own=own) as response:
                     if not response.is_redirect:
                         _check(response, address)
                         yield response
                         return
-                    target = urljoin(address, response.headers["Location"])
+                    target = _target(address, response.headers["Location"])
                 if address.startswith("https:") and not target.startswith("https:"):
                     raise _refused(address, "it sends us on to an address without TLS", "IB705")
                 own = own if origin(target) == origin(address) else None
@@ -137,11 +129,45 @@ class Web:
             raise _MayPassError(_reason(error)) from error
         raise _refused(address, f"it sends us on more than {_REDIRECTS} times", "IB705")
 
+    def _get(
+        self, session: "requests.Session", address: str, headers: Mapping[str, str], *, own: Credentials | None
+    ) -> "requests.Response":
+        import requests  # as in `_open`
+
+        try:
+            return session.get(
+                address,
+                headers=headers,
+                auth=own if own and own[1] else self._credentials.get(origin(address), own),
+                verify=self._verification(address),
+                timeout=_TIMEOUTS,
+                stream=True,
+                allow_redirects=False,
+            )
+        except requests.exceptions.RequestException:
+            raise
+        except ValueError as error:  # requests looks at where it leads, although it is not to go there
+            raise _astray(address) from error
+
     def _verification(self, url: str) -> bool | str:
         parts = urlsplit(url)
         if {parts.hostname, f"{parts.hostname}:{parts.port}"} & {*self._trusted_hosts}:
             return False
         return self._certificate or True
+
+
+def _target(address: str, location: str) -> str:
+    """Return where a redirect leads."""
+    try:
+        target = urljoin(address, location)
+        origin(target)
+    except ValueError as error:  # brackets that do not match, a port that is no number
+        raise _astray(address) from error
+    return target
+
+
+def _astray(address: str) -> RefusedError:
+    return _refused(address, "it sends us on to something that is no address", "IB705")
 
 
 class _MayPassError(Exception):

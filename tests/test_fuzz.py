@@ -9,9 +9,22 @@ import pytest
 
 from tests.fuzz.__main__ import once
 from tests.fuzz.mutation import mutated
-from tests.fuzz.targets import TARGETS, Target
+from tests.fuzz.targets import BY_NAME, TARGETS, Target
 
 INPUTS = 150
+# What fuzzing has found.
+FOUND = (
+    ("requirements", b"x @ https://flask[async]==3.ny.whl#sha256=0\n"),
+    ("requirements", b"https://[x/x-1.tar.gz\n"),
+    ("requirements", b"x ; " + b"(" * 2000),
+    ("pylock", b"lock-version = " + b"9" * 5000),
+    ("poetry-lock", b"a = " + b"9" * 5000),
+    ("pylock", b'lock-version = "1.0"\ncreated-by = "x"\nrequires-python = ">=%s"\npackages = []\n' % (b"9" * 5000)),
+    ("pipfile-lock", b'{"_meta":{},"default":{"x":{"version":"==1","markers":"%s"}}}' % (b"(" * 2000)),
+    ("index-page", b'{"files":' + b"[" * 100_000),
+    ("git-address", b"git+https://[x/y.git"),
+    ("redirect", b"//[x"),
+)
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
@@ -22,3 +35,8 @@ def test_a_parser_refuses_what_it_does_not_understand_and_nothing_else_happens(t
     # What is in a Pipfile.lock goes to a resolver in the end, and there is none.
     assert any(accepted[: len(seeds)]) or target.name == "pipfile-lock"
     assert len(accepted) == INPUTS
+
+
+@pytest.mark.parametrize(("name", "content"), FOUND, ids=lambda value: str(value)[:40])
+def test_what_was_found_is_refused(name: str, content: bytes, tmp_path: Path) -> None:
+    assert not once(BY_NAME[name], content, tmp_path)

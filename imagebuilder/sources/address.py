@@ -46,7 +46,10 @@ def parse(text: str) -> Address:
     """Read an address. Raises BuildError IB882 if it is none that can be fetched, IB885 for one with a password."""
     url, _, fragment = text.removeprefix("git+").partition("#")
     found = _SCP.fullmatch(url)
-    parts = urlsplit(f"ssh://{found[1]}/{found[2]}" if found and "://" not in url else url)
+    try:
+        parts = urlsplit(f"ssh://{found[1]}/{found[2]}" if found and "://" not in url else url)
+    except ValueError:  # brackets that do not match
+        parts = urlsplit("")
     path, _, revision = parts.path.rpartition("@") if "@" in parts.path else (parts.path, "", "HEAD")
     folder = next((part.removeprefix("subdirectory=") for part in fragment.split("&") if "subdirectory=" in part), "")
     folder = posixpath.normpath(folder) if folder else ""

@@ -27,7 +27,7 @@ def read(pyproject: str | None, project: str) -> Backend:
         return Backend()
     try:
         document = tomli.loads(pyproject)
-    except (tomli.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise _malformed(project, str(error)) from error
     table = document.get("build-system")
     if table is None:

@@ -71,11 +71,11 @@ def _resolve(
 
 def _checked(text: str, wheel: PinnedWheel) -> str:
     """Return a requirement as PEP 508 writes it: in a requirement file, other texts are options and paths."""
-    from packaging.requirements import InvalidRequirement, Requirement  # only what is not locked is parsed
+    from packaging.requirements import Requirement  # only what is not locked is parsed
 
     try:
         requirement = Requirement(text)
-    except InvalidRequirement:
+    except (ValueError, RecursionError):
         requirement = None
     if requirement is None or requirement.url:
         raise BuildError(

@@ -112,15 +112,15 @@ class SourceResolver:
 
 
 def _sources(uv: UvResolver, name: str, interpreter: Interpreter) -> "list[tuple[Version, IndexFile]]":
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # only what is not locked is resolved
-    from packaging.utils import InvalidSdistFilename, parse_sdist_filename
+    from packaging.specifiers import SpecifierSet  # only what is not locked is resolved
+    from packaging.utils import parse_sdist_filename
 
     found = []
     for file in uv.downloader.files(name):
         try:
             project, version = parse_sdist_filename(file.name)
             fits = SpecifierSet(file.python).contains(interpreter.version, prereleases=True)
-        except (InvalidSdistFilename, InvalidSpecifier):
+        except ValueError:
             continue
         if project == name and fits and file.sha256 and not file.yanked:
             found.append((version, file))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 _TOKENS = (
     b"\0", b"\xff", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"../", b"/", b"\n", b'"', b"'", b"[", b"{", b"-1",
     b"99999999999999999999", b"sha256:", b"\xc3\x28", b"\xed\xa0\x80", b"\\", b" ", b"=", b"null", b"1e999", b"%",
-    b"\x1e",
+    b"\x1e", b"://[", b"[" * 2000, b"(" * 2000, b'{"a":' * 2000, b"9" * 5000,
 )  # fmt: skip
 _LARGEST = 64 << 10
 

@@ -16,16 +16,19 @@ import zstandard
 
 from buildpacks import conda_files, pdm_install, pipenv_install, poetry_install, procfile, pylock, requirements, yaml
 from buildpacks.api import App, PinContext
-from imagebuilder import image, lock, reference, shared_index, simple
+from imagebuilder import documents, ignore, image, lock, reference, settings, shared_index, simple
 from imagebuilder.base.index import PackageIndex, _is_package, _shortened
+from imagebuilder.registry import addresses, auth, credentials, failures
 from imagebuilder.registry.auth import Authorization
 from imagebuilder.registry.settings import RegistrySettings
-from layers import bunzip, gunzip, record, tarball, unzstd, xz
+from imagebuilder.sources import address, backend
+from layers import bunzip, elf, gunzip, record, tarball, unzstd, xz
 from layers.conda import read_conda
 from layers.content import Reader
 from layers.deb import read_deb
 from layers.descriptor import CONFIG, LAYER_TAR, MANIFEST, Descriptor, Platform
 from layers.digest import Digest
+from layers.entry import Stored
 from layers.errors import BuildError, UsageError
 from layers.sdist import read_sdist
 from layers.wheel import Scheme, read_wheel, wheel_entries
@@ -205,6 +208,18 @@ def _challenge(content: bytes, folder: Path) -> None:
     headers = SimpleNamespace(getlist=lambda _: content.decode("latin-1").split("\n"))
     response = SimpleNamespace(headers=headers)
     asked.learn(response, "https://registry.example/v2/", sent="", scope="repository:a:pull")  # type: ignore[arg-type]
+
+
+def _login(content: bytes, folder: Path) -> None:
+    _file(content, folder, "config.json")
+    credentials.find("registry.example", {"DOCKER_CONFIG": str(folder), "PATH": ""})
+
+
+def _ignored(content: bytes, folder: Path) -> None:
+    _file(content, folder, ".imagebuilderignore")
+    ignored = ignore.read(folder)
+    for path in ("a/b.py", "docs/", ".env", "a/" * 50):
+        ignored(path)
 
 
 def _explained(suffix: str) -> Callable[[bytes, Path], object]:
@@ -397,6 +412,46 @@ TARGETS = (
         _text(*_REFERENCES),
     ),
     Target("www-authenticate", _challenge, _text(*CHALLENGES)),
+    Target("token", lambda content, _: auth._read_token(content, "x"), _text('{"token":"a","expires_in":300}')),
+    Target(
+        "redirect",
+        lambda content, _: addresses.next_address("https://registry.example/v2/", content.decode("latin-1")),
+        _text("https://registry.example:443/v2/x/blobs/uploads/1?a=b", "../x", "//[::1]:80/x"),
+    ),
+    Target(
+        "registry-errors",
+        lambda content, _: failures._words(content),
+        _text('{"errors":[{"code":"DENIED","message":"no","detail":null}]}'),
+    ),
+    Target(
+        "image-index",
+        lambda content, _: documents.parse_list(content, "x"),
+        _text('[{"Config":"x.json","RepoTags":["x:1"],"Layers":["a.tar"]}]'),
+    ),
+    Target("docker-config", _login, _text('{"auths":{"registry.example":{"auth":"YTpi","identitytoken":""}}}')),
+    Target(
+        "settings",
+        lambda content, folder: (_file(content, folder, "pyproject.toml"), settings.read_project(folder)),
+        _text(
+            '[project]\nname="x"\n[tool.imagebuilder]\nbase="debian:trixie"\npackages=["a"]\n[tool.imagebuilder.env]\nA="b"\n'
+        ),
+    ),
+    Target("ignore-file", _ignored, _text("*.py[co]\n!keep/**\n/a?b/\n# x\n[!a-c]/**/x\n")),
+    Target(
+        "build-system",
+        lambda content, _: backend.read(content.decode("utf-8", "replace"), "x"),
+        _text('[build-system]\nrequires=["a>=1"]\nbuild-backend="a.b:c"\nbackend-path=["."]\n'),
+    ),
+    Target(
+        "git-address",
+        lambda content, _: address.parse(content.decode("utf-8", "replace")),
+        _text("git+https://x.example/y.git@v1#subdirectory=z", "git+ssh://git@x/y", "git@x:y/z.git"),
+    ),
+    Target(
+        "elf",
+        lambda content, folder: elf.shared_object(Stored(_file(content, folder), 0, len(content))),
+        lambda _: [debs.shared_object("", needed=("libpq.so.5", "libc.so.6"))],
+    ),
     Target(
         "compared-pyc",
         _explained(".pyc"),

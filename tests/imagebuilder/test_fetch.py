@@ -299,6 +299,15 @@ def test_an_address_with_tls_is_never_left_for_one_without(store: BlobStore, cer
     assert caught.value.code == "IB705"
 
 
+@pytest.mark.parametrize("place", ["https://[x/", "http://127.0.0.1:99999999/", "//["])
+def test_a_redirect_to_what_is_no_address_is_ib705(store: BlobStore, place: str) -> None:
+    with index.serve(FLASK) as served:
+        served.faults["/files/"] = [f"to:{place}"]
+        with pytest.raises(RefusedError, match="no address") as caught:
+            downloader(served.url).fetch_all([FLASK.source], store)
+    assert caught.value.code == "IB705"
+
+
 @pytest.mark.parametrize("html", [True, False])
 def test_sources_are_fetched_like_wheels_from_indexes_and_folders(tmp_path: Path, *, html: bool) -> None:
     source = Wheel("demo-1.0.tar.gz", b"a source")
