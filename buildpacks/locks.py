@@ -164,7 +164,7 @@ def holds(marker: object, context: PinContext, *, file: str, extras: Iterable[st
     wanted = {"extras": frozenset(extras), "dependency_groups": frozenset[str]()}
     try:
         return Marker(text).evaluate({**values, **wanted}, context="lock_file")
-    except (ValueError, RecursionError) as error:
+    except (ValueError, LookupError, RecursionError) as error:  # LookupError: an `extra` in another way
         raise malformed(file, f"{str(marker)[:200]!r} is no marker") from error
 
 

@@ -20,6 +20,11 @@ HOSTILE = (
     "caf\udce9/na\ud800me",
     "two\nlines\r\ttabs\u2028\x00",
     "\"' onmouseover='alert(3)' ]]>&amp;&lt;",
+    "\u2066txt.\u2069\u200fexe",
+    "::error file=x::owned%0A",
+    "javascript:alert(4)",
+    "{{7*7}}${7*7}<%= 7*7 %>",
+    "a/../../etc/passwd",
 )
 
 

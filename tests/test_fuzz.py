@@ -21,6 +21,7 @@ FOUND = (
     ("poetry-lock", b"a = " + b"9" * 5000),
     ("pylock", b'lock-version = "1.0"\ncreated-by = "x"\nrequires-python = ">=%s"\npackages = []\n' % (b"9" * 5000)),
     ("pipfile-lock", b'{"_meta":{},"default":{"x":{"version":"==1","markers":"%s"}}}' % (b"(" * 2000)),
+    ("poetry-lock", BY_NAME["poetry-lock"].seeds(Path())[0].replace(b"extra == ", b"extra === ")),
     ("index-page", b'{"files":' + b"[" * 100_000),
     ("git-address", b"git+https://[x/y.git"),
     ("redirect", b"//[x"),
