@@ -105,7 +105,9 @@ def test_a_malformed_source_date_epoch_stops_the_build(place: World) -> None:
 
 
 def test_an_unreachable_index_is_a_passing_trouble(place: World) -> None:
-    ran = place.run("build", str(place.app(FLASK)), PIP_INDEX_URL="http://user:secret@127.0.0.1:1/simple")
+    ran = place.run(
+        "build", str(place.app(FLASK)), PIP_INDEX_URL="http://user:secret@127.0.0.1:1/simple", UV_HTTP_RETRIES="1"
+    )
     said(ran, 75, "IB70", "127.0.0.1")
     assert "secret" not in ran.stderr
 
