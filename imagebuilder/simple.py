@@ -3,7 +3,6 @@
 import json
 import posixpath
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from urllib.parse import unquote, urljoin, urlsplit
 
 from layers.values import dataclass
@@ -34,10 +33,12 @@ def parse(page: bytes, address: str) -> tuple[IndexFile, ...]:
             return tuple(_from_json(json.loads(page), address))
         except RecursionError as error:
             raise ValueError("it has too many lists in lists") from error
-    reader = _Anchors(address)
-    reader.feed(page.decode("utf-8"))
-    reader.close()
-    return tuple(reader.files)
+    from imagebuilder import anchors  # few indexes answer in HTML
+
+    return tuple(
+        _from_link(link, python=more.get("data-requires-python") or "", yanked="data-yanked" in more)
+        for link, more in anchors.find(page.decode("utf-8"), address)
+    )
 
 
 def _from_json(document: object, address: str) -> Iterator[IndexFile]:
@@ -58,27 +59,8 @@ def _from_json(document: object, address: str) -> Iterator[IndexFile]:
             )
 
 
-def _from_link(link: str, *, python: str = "", yanked: bool = False) -> IndexFile:
+def _from_link(link: str, *, python: str, yanked: bool) -> IndexFile:
     parts = urlsplit(link)
     name = unquote(posixpath.basename(parts.path))
     sha256 = parts.fragment.removeprefix("sha256=") if parts.fragment.startswith("sha256=") else ""
     return IndexFile(name, parts._replace(fragment="").geturl(), sha256, None, python, yanked)
-
-
-class _Anchors(HTMLParser):
-    """Collects the targets of links, made absolute."""
-
-    def __init__(self, address: str) -> None:
-        super().__init__()
-        self._base = address
-        self.files: list[IndexFile] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Take `href` of links and of `base`."""
-        found = dict(attrs)
-        target = found.get("href")
-        if target and tag == "a":
-            python = found.get("data-requires-python") or ""
-            self.files.append(_from_link(urljoin(self._base, target), python=python, yanked="data-yanked" in found))
-        elif target and tag == "base":
-            self._base = urljoin(self._base, target)

@@ -1,6 +1,5 @@
 """The closure: packages asked for, and all that they depend on, without what only maintainer scripts would need."""
 
-import difflib
 from collections import deque
 from collections.abc import Iterable, Mapping
 
@@ -54,6 +53,8 @@ def _requested(index: PackageIndex, name: str) -> Package:
     if package:
         return package
     providers = [provider.deb.name for provider in index.providers(name)]
+    import difflib  # only a mistake has to pay for it
+
     near = providers or difflib.get_close_matches(name, index.stanzas, 3)
     raise BuildError(
         f"debian {index.suite} has no package {name!r} for {index.architecture}",
