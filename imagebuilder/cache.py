@@ -166,7 +166,7 @@ class Cache:
         except OSError as error:
             raise storage_error(error, record) from error
         content = canonical.encode(result)
-        write_file(record, _seal(record.name, content) + content)
+        write_file(record, _seal(record.name, content) + content, durable=False)  # its seal says if it is whole
 
     def _record(self, key: Mapping[str, Json]) -> Path:
         return self.root / "results" / canonical.digest(key).hex

@@ -139,9 +139,12 @@ class BlobStore:
                 write_file(marker, canonical.encode(_LAYOUT))
 
 
-def write_file(path: Path, content: bytes) -> None:
-    """Replace a small file durably: a reader sees the old content or the new, never a part."""
-    with replaced(path) as file:
+def write_file(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Replace a small file: a reader sees the old content or the new, never a part.
+
+    One that is not `durable` may be damaged by a power cut: for what says itself whether it is whole.
+    """
+    with replaced(path, durable=durable) as file:
         file.write(content)
 
 
@@ -155,8 +158,8 @@ def require_replaceable(path: Path) -> None:
 
 
 @contextmanager
-def replaced(path: Path) -> Iterator[BinaryIO]:
-    """Replace a file durably by what is written in the block; an error in it leaves the old file as it was.
+def replaced(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
+    """Replace a file, durably, by what is written in the block; an error in it leaves the old file as it was.
 
     A link stays and leads to the new file. StorageError IB601 if it cannot be written, or is no file: to put a file in
     the place of `/dev/null` would be the end of more than this build.
@@ -169,9 +172,11 @@ def replaced(path: Path) -> Iterator[BinaryIO]:
             with file:
                 yield file
                 file.flush()
-                os.fsync(file.fileno())
+                if durable:
+                    os.fsync(file.fileno())
             partial.rename(path)
-            sync_folder(path.parent)
+            if durable:
+                sync_folder(path.parent)
         finally:
             with suppress(OSError):
                 partial.unlink(missing_ok=True)

@@ -5,6 +5,7 @@ libraries. `gzip` keeps the deflate streams of the larger members of wheels, so 
 diff_id and their checks) and never compressed; docs/decisions/0002-compression.md says how the numbers were chosen.
 """
 
+import os
 import struct
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -29,8 +30,9 @@ Compression = Literal["gzip", "zstd", "none"]
 
 # A member of a wheel of at least this size keeps its own deflate stream.
 KEPT = 64 << 10
-# Chunks that are compressed, or wait to be written in their order; it bounds the memory, not the result.
-_WAITING = 4
+# Chunks that are compressed at a time, and that wait to be written in their order: no matter of the result.
+_AT_A_TIME = min(4, os.cpu_count() or 1)
+_WAITING = 3 + _AT_A_TIME
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +62,9 @@ def compress(tar: Iterable[Content], compression: Compression, *, hasher: Hasher
     """
     form = _FORMATS[compression]
     _prove(form)
-
-    def finish(part: _Part) -> bytes:
-        hasher.update(part.plain)
-        return form.compress(part.plain) if part.compressed is None else part.compressed
-
     with closing(Reader()) as reader:
-        yield from _in_order(_parts(tar, reader, form.chunk, kept=KEPT if compression == "gzip" else None), finish)
+        parts = _parts(tar, reader, form.chunk, kept=KEPT if compression == "gzip" else None)
+        yield from _in_order(parts, form.compress, hasher)
 
 
 def identify(compression: Compression) -> str:
@@ -106,23 +104,35 @@ def _kept(content: Deflated, reader: Reader) -> Iterator[_Part]:
     yield _Part(b"", _gzip_trailer(content.crc32, content.size))
 
 
-def _in_order(parts: Iterable[_Part], finish: Callable[[_Part], bytes]) -> Iterator[bytes]:
-    """Finish parts in a second thread, one after the other, while this one reads on; a single one at once."""
+def _in_order(parts: Iterable[_Part], compress: Callable[[bytes], bytes], hasher: Hasher) -> Iterator[bytes]:
+    """Hash parts in a second thread, one after the other, and compress them in others, while this one reads on.
+
+    A single one is done at once.
+    """
     left = iter(parts)
     first = list(islice(left, 2))
     if len(first) < 2:
-        yield from map(finish, first)
+        for part in first:
+            hasher.update(part.plain)
+            yield compress(part.plain) if part.compressed is None else part.compressed
         return
     from concurrent.futures import ThreadPoolExecutor  # 8 ms that a small layer is not worth
 
-    with ThreadPoolExecutor(1) as helper:
-        waiting: deque[Future[bytes]] = deque()
+    with ThreadPoolExecutor(1) as hashing, ThreadPoolExecutor(_AT_A_TIME) as compressing:
+        waiting: deque[tuple[Future[None], bytes | Future[bytes]]] = deque()
         for part in chain(first, left):
-            waiting.append(helper.submit(finish, part))
+            known = part.compressed
+            stored = compressing.submit(compress, part.plain) if known is None else known
+            waiting.append((hashing.submit(hasher.update, part.plain), stored))
             if len(waiting) > _WAITING:
-                yield waiting.popleft().result()
+                yield _result(*waiting.popleft())
         while waiting:
-            yield waiting.popleft().result()
+            yield _result(*waiting.popleft())
+
+
+def _result(hashed: Future[None], stored: bytes | Future[bytes]) -> bytes:
+    hashed.result()
+    return stored if isinstance(stored, bytes) else stored.result()
 
 
 def _gzip(chunk: bytes) -> bytes:

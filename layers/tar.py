@@ -19,6 +19,9 @@ BLOCK = 512
 _NAME = 100
 _PREFIX = 155
 _LARGEST = 0o77777777777
+_CONSTANT = b"ustar\x0000" + bytes(64) + b"0000000\x000000000\0"
+# The checksum is counted with its own field full of spaces.
+_CONSTANT_SUM = sum(_CONSTANT) + 8 * ord(" ")
 _PADDING = [bytes(length) for length in range(BLOCK)]
 _END = bytes(2 * BLOCK)
 
@@ -146,15 +149,19 @@ def _block(
 ) -> bytes:
     # name 100, mode 8, uid 8, gid 8, size 12, mtime 12 | checksum 8 | type 1, linkname 100, magic and version 8,
     # uname 32, gname 32, devmajor 8, devminor 8, prefix 155, filler 12
-    before = b"%s%07o\0%07o\0%07o\0%011o\0%011o\0" % (name.ljust(_NAME, b"\0"), mode, uid, gid, size, MTIME)
-    after = b"%s%sustar\x0000%s0000000\x000000000\0%s" % (
-        kind,
-        target.ljust(_NAME, b"\0"),
-        _PADDING[64],
-        prefix.ljust(_PREFIX + 12, b"\0"),
+    numbers = b"%07o\0%07o\0%07o\0%011o\0%011o\0" % (mode, uid, gid, size, MTIME)
+    return b"".join(
+        (
+            name.ljust(_NAME, b"\0"),
+            numbers,
+            # NULs count for nothing.
+            b"%06o\0 " % (sum(b"".join((name, numbers, kind, target, prefix))) + _CONSTANT_SUM),
+            kind,
+            target.ljust(_NAME, b"\0"),
+            _CONSTANT,
+            prefix.ljust(_PREFIX + 12, b"\0"),
+        )
     )
-    # The checksum is counted with its own field full of spaces.
-    return b"%s%06o\0 %s" % (before, sum(before) + sum(after) + 8 * ord(" "), after)
 
 
 def _contradiction(what: str) -> IntegrityError:
