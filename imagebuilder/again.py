@@ -166,7 +166,7 @@ def write(record: "Record", question: Question) -> None:
     content = json.dumps(record).encode()  # noqa: TID251 read by this module alone, and never compared
     with suppress(StorageError, OSError):
         Path(question.path).parent.mkdir(mode=0o700, exist_ok=True)
-        write_file(Path(question.path), _seal(question.path, content) + content)
+        write_file(Path(question.path), _seal(question.path, content) + content, durable=False)
 
 
 def _seal(path: str, content: bytes) -> bytes:
