@@ -7,7 +7,6 @@ build ends its uploads too, without waiting for a registry that does not answer:
 import queue
 import threading
 from collections.abc import Iterator
-from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,8 @@ from layers.descriptor import Descriptor
 from layers.digest import Digest
 
 if TYPE_CHECKING:  # the client takes 25 ms, which a build that pushes nothing must not pay
+    from concurrent.futures import Future
+
     from imagebuilder.push import Sender
     from imagebuilder.registry.client import Repository, Uploaded
 
@@ -52,6 +53,8 @@ class EarlyUploads:
 
     def send(self, blob: Descriptor) -> None:
         """Begin to send a blob of the store; returns at once."""
+        from concurrent.futures import Future  # 8 ms that a build that makes nothing is not worth
+
         with self._lock:
             if blob.digest in self._fates:
                 return

@@ -130,7 +130,7 @@ def _in_order(parts: Iterable[_Part], compress: Callable[[bytes], bytes], hasher
             yield _result(*waiting.popleft())
 
 
-def _result(hashed: Future[None], stored: bytes | Future[bytes]) -> bytes:
+def _result(hashed: "Future[None]", stored: "bytes | Future[bytes]") -> bytes:
     hashed.result()
     return stored if isinstance(stored, bytes) else stored.result()
 
