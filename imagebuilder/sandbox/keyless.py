@@ -13,6 +13,6 @@ _JOIN_SESSION_KEYRING = 1
 
 if __name__ == "__main__":
     ctypes.CDLL(None).syscall(_KEYCTL.get(os.uname().machine, -1), _JOIN_SESSION_KEYRING, None)
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and what is ignored stays so
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:  # what is ignored stays so
         signal.signal(number, signal.SIG_DFL)
     os.execv(sys.argv[1], sys.argv[1:])  # noqa: S606 as meant

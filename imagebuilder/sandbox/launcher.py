@@ -293,7 +293,7 @@ def execute(command: list[str], env: dict[str, str]) -> None:
     """Become the command, in a session of its own; never returns."""
     os.setsid()
     os.umask(0o022)
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and what is ignored stays so
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:  # what is ignored stays so
         signal.signal(number, signal.SIG_DFL)
     # os.execvpe would import a module, and those are not there any more.
     folders = [""] if "/" in command[0] else [f"{folder}/" for folder in env.get("PATH", "").split(":")]
