@@ -34,7 +34,7 @@ _ROUND_NS = 10_000_000
 _CHUNK = 1 << 20
 _RAW_CHUNK = 256 << 10
 # Contents up to this size are inflated at once, but of those of more than a chunk one at a time: it bounds the memory.
-_LARGE = 32 << 20
+_LARGE = 8 << 20
 _one_is_large = threading.Lock()
 
 
