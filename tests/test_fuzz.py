@@ -25,6 +25,7 @@ FOUND = (
     ("index-page", b'{"files":' + b"[" * 100_000),
     ("git-address", b"git+https://[x/y.git"),
     ("redirect", b"//[x"),
+    ("docker-config", '{"auths":{"registry.example":{"auth":"é"}}}'.encode()),
 )
 
 

@@ -5,7 +5,6 @@ A helper that is missing or broken is no error until the registry wants credenti
 """
 
 import base64
-import binascii
 import json
 import shutil
 from collections.abc import Mapping
@@ -108,7 +107,7 @@ def _in_file(config: Mapping[str, object], registry: str, path: Path | None) -> 
 def _decode(auth: str, path: Path, key: str) -> tuple[str, str]:
     try:
         text = base64.b64decode(auth, validate=True).decode("utf-8")
-    except (binascii.Error, UnicodeDecodeError) as error:
+    except ValueError as error:  # not base64, not ASCII, not UTF-8
         raise _malformed(path, f"`auth` of {key} is not base64 of `user:password`") from error
     user, _, password = text.rstrip("\0").partition(":")
     return user, password
