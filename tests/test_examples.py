@@ -18,7 +18,7 @@ pytestmark = pytest.mark.network
 
 EXAMPLES = ("flask", "django", "pandas", "script")
 USER = 65532
-STOP_S = 2
+STOP_S = 9  # an engine kills after ten
 # Ends with every module that cannot be imported, not with the first.
 IMPORT = """\
 import importlib, sys

@@ -18,7 +18,7 @@ EXPECTATION = "expect.toml"
 NAMES = sorted(path.parent.name for path in PROJECTS.glob(f"*/{EXPECTATION}"))
 WANTED = {name: tomllib.loads((PROJECTS / name / EXPECTATION).read_text()) for name in NAMES}
 KEYS = {"uv", "flags", "environment", "left_out", "requires", "labels", "run", "runs", "standalone"}
-STOP_S = 3
+STOP_S = 9  # an engine kills after ten
 
 
 @dataclass(frozen=True)
