@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, CancelledError, Future, ThreadPoolExecutor, wait
 from typing import Generic, TypeVar
 
 _Piece = TypeVar("_Piece")
@@ -56,11 +56,24 @@ class Queue(Generic[_Piece, _Result, _Need]):
             try:
                 self._arrived(())
                 supply(self._arrived)
-                return [self._running[place].result() for place in range(len(self._pieces))]
+                wait(self._running.values(), return_when=FIRST_EXCEPTION)
             except BaseException:
-                self._given_up.set()
-                self._pool.shutdown(cancel_futures=True)
+                self._give_up()
                 raise
+            return self._results()
+
+    def _results(self) -> list[_Result]:
+        """Wait no longer if one has failed, but for the others to end: one before it may have failed as well."""
+        running = [self._running[place] for place in range(len(self._pieces))]
+        if any(one.done() and one.exception() for one in running):
+            self._give_up()
+            errors = [error for one in running if not one.cancelled() and (error := one.exception())]
+            raise min(errors, key=lambda error: isinstance(error, CancelledError))
+        return [one.result() for one in running]
+
+    def _give_up(self) -> None:
+        self._given_up.set()
+        self._pool.shutdown(cancel_futures=True)
 
     def _arrived(self, needs: Iterable[_Need]) -> None:
         """Begin the pieces that need nothing else, the heaviest first."""

@@ -43,18 +43,20 @@ def run(place: World, *words: str, on: str = "", code: str = "", prefix: Sequenc
 
 
 def _meddle(watched: str, code: str) -> None:
-    """Run code at the first time that a file is opened. Every `open` of Python tells so, by path or by descriptor."""
+    """Run code at the first time that a file is opened."""
     waiting = [code]
-    wanted = str if not watched.startswith("+") else int
+    usual, once_open, name = os.open, watched.startswith("+"), watched.removeprefix("+")
 
-    def hook(event: str, arguments: tuple[object, ...]) -> None:
-        if event != "open" or not waiting or not isinstance(arguments[0], wanted):
-            return
-        path = Path(f"/proc/self/fd/{arguments[0]}").readlink() if wanted is int else arguments[0]
-        if str(path).endswith(watched.removeprefix("+")):
+    def meddling(path: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        met = bool(waiting) and os.fspath(path).endswith(name)
+        if met and not once_open:
             exec(waiting.pop(), {"os": os})
+        descriptor = usual(path, flags, mode, dir_fd=dir_fd)
+        if met and once_open:
+            exec(waiting.pop(), {"os": os})
+        return descriptor
 
-    sys.addaudithook(hook)
+    os.open = meddling
 
 
 def main() -> int:

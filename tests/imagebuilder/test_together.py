@@ -88,3 +88,13 @@ def test_an_error_of_the_supply_comes_first_and_ends_what_is_under_way() -> None
     with pytest.raises(KeyboardInterrupt):
         queue(work, ["a", "b"]).run(supply)
     assert ended == ["a"]
+
+
+def test_an_error_ends_pieces_before_it() -> None:
+    def work(piece: str, given_up: GivenUp) -> None:
+        if piece == "b":
+            raise ValueError(piece)
+        wait_until(given_up)
+
+    with pytest.raises(ValueError, match="b"):
+        together.run(work, ["a", "b"], workers=2)
