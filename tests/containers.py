@@ -15,7 +15,7 @@ from docker.errors import APIError
 from docker.models.containers import Container
 
 ROOT = Path(__file__).parent.parent
-START_S = 30
+START_S = 90
 _ASK = "import sys, urllib.request; sys.stdout.write(urllib.request.urlopen(sys.argv[1], timeout=5).read().decode())"
 
 

@@ -109,7 +109,7 @@ def _linked(entries: list[Entry]) -> list[Entry]:
 
 def gzip_header() -> None:
     """Write the day into the header of gzip streams."""
-    compress._GZIP_HEADER = b"\x1f\x8b\x08\0" + DAY.to_bytes(4, "little") + b"\0\xff"
+    compress.GZIP_HEADER = b"\x1f\x8b\x08\0" + DAY.to_bytes(4, "little") + b"\0\xff"
     _unproved()
 
 
