@@ -23,7 +23,7 @@ from buildpacks.pinned import PinnedConda as PinnedConda
 from buildpacks.pinned import PinnedWheel as PinnedWheel
 from buildpacks.pinned import Repository as Repository
 from buildpacks.pinned import Source as Source
-from buildpacks.services import Compiler, CondaSolver, Installer, Resolver, WheelBuilder
+from buildpacks.services import Compiler, CondaSolver, Installer, Listings, Resolver, WheelBuilder
 from layers import tree
 from layers.canonical import Json
 from layers.descriptor import Platform
@@ -265,9 +265,9 @@ class LayerSpec:
     `key` names everything its bytes depend on: equal keys, equal bytes, so a layer is looked up by it and `entries`
     is called only when it has to be made. An empty key means: not looked up. `sources` are fetched before, in
     parallel with those of other layers, and handed to `entries` as files on disk whose hashes have been checked.
-    `plan` shows the `packages` that are in a layer, and `why` they are together.
-    `pinned`: all that its bytes depend on is in the lock, and nothing in the folder of the application.
-    `local`: the key means something on this machine alone, as one that is made of the times of files.
+    `plan` shows the `packages` that are in a layer, and `why` they are together. `pinned`: all that its bytes depend on
+    is in the lock, and nothing in the folder of the application. `local`: the key means something on this machine
+    alone, as one made of the times of files. `lighter` returns the same layer made of fewer sources, if it can be.
     """
 
     name: str
@@ -278,6 +278,7 @@ class LayerSpec:
     why: str = ""
     pinned: bool = False
     local: bool = False
+    lighter: "Callable[[], LayerSpec] | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +287,7 @@ class BuildContext:
 
     `builder` is None where nothing has to be built from source; `compiler` is there if the user wants bytecode,
     `installer` if package managers are to install, and not we. `scratch` is a folder that outlives the entries of the
-    layers, None where none are made.
+    layers, None where none are made; `listings` are None where nothing may be taken of earlier builds.
     """
 
     app: App
@@ -299,6 +300,7 @@ class BuildContext:
     compiler: Compiler | None = None
     installer: Installer | None = None
     scratch: Path | None = None
+    listings: Listings | None = None
     warn: Callable[[str], None] = lambda _text: None
 
 

@@ -10,17 +10,18 @@ import functools
 import posixpath
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from buildpacks.api import BuildContext, BuildResult, Files, Folder, Interpreter, LayerSpec, PinnedWheel, Source
 from buildpacks.grouping import Group, groups
-from buildpacks.services import Compiler, Installer, WheelBuilder
+from buildpacks.services import Compiler, Installer, Listings, WheelBuilder
 from layers import entry
 from layers.canonical import Json
 from layers.entry import Entry
 from layers.errors import IntegrityError
-from layers.values import dataclass, field
+from layers.listing import Listing, check, listing
+from layers.values import dataclass, field, replace
 from layers.wheel import Scheme, Wheel, merge, read_wheel, wheel_entries
 
 _PREFIX = "layers/site-packages"
@@ -34,6 +35,8 @@ def build(context: BuildContext) -> BuildResult:
     """Describe the layers, and how the interpreter of the environment is found. The `build` of every installer."""
     interpreter, wheels = interpreter_of(context.interpreter), context.pins.wheels
     way = _Way(wheels, interpreter, scheme(interpreter), context.builder, context.installer)
+    if not context.installer:
+        way = replace(way, listings=context.listings)
     layers = way.layers()
     if context.compiler:
         layers += way.bytecode_layers(context.compiler)
@@ -89,7 +92,8 @@ class _Known:
 class _Way:
     """How wheels become the files of an environment; `wheels` are all that are in it.
 
-    With an installer the contents are what it makes of the wheels; the layers are the same otherwise.
+    With an installer the contents are what it makes of the wheels; the layers are the same otherwise. `listings` keep
+    from build to build what wheels install.
     """
 
     wheels: tuple[PinnedWheel, ...]
@@ -97,12 +101,13 @@ class _Way:
     scheme: Scheme
     builder: WheelBuilder | None = None
     installer: Installer | None = None
+    listings: Listings | None = None
     known: _Known = field(default_factory=_Known)
 
     def layers(self) -> tuple[LayerSpec, ...]:
         """Describe the layers."""
         return (
-            self._environment_layer(),
+            self._environment_layer({}),
             *(self._wheels_layer(group, wheels) for group, wheels in grouped(self.wheels, MOST_LAYERS)),
         )
 
@@ -161,15 +166,45 @@ class _Way:
             pinned=self._pinned(wheels),
         )
 
-    def _environment_layer(self) -> LayerSpec:
+    def _environment_layer(self, known: Mapping[str, Listing]) -> LayerSpec:
+        """Describe the layer of the environment itself; of wheels whose listings are `known` it needs no files."""
         own = self.own_entries()
+        unknown = [wheel for wheel in self.wheels if wheel.name not in known]
 
         def checked(files: Files) -> Iterable[Entry]:
-            merge([("the virtual environment", own), *self.installed(self.wheels, files)])
+            read = zip(unknown, self.installed(unknown, files), strict=True)
+            found = {**known, **{wheel.name: self._listing(wheel, entries) for wheel, (_, entries) in read}}
+            listings = [(f"{wheel.name} {wheel.version}", found[wheel.name]) for wheel in self.wheels]
+            check([("the virtual environment", listing(own)), *listings])
             return own
 
-        key = {**self._key("environment", self.wheels), "executable": self.interpreter.executable}
-        return LayerSpec("environment", key, checked, self._sources(self.wheels), pinned=self._pinned(self.wheels))
+        return LayerSpec(
+            "environment",
+            {**self._key("environment", self.wheels), "executable": self.interpreter.executable},
+            checked,
+            self._sources(unknown),
+            pinned=self._pinned(self.wheels),
+            lighter=lambda: self._environment_layer(self._known_listings()),
+        )
+
+    def _known_listings(self) -> dict[str, Listing]:
+        """Return what earlier builds have found out about wheels."""
+        if self.listings is None:
+            return {}
+        found = {
+            wheel.name: self.listings.find_listing(self._listing_key(wheel)) for wheel in self.wheels if not wheel.built
+        }
+        return {name: one for name, one in found.items() if one is not None}
+
+    def _listing(self, wheel: PinnedWheel, entries: Sequence[Entry]) -> Listing:
+        found = listing(entries)
+        if self.listings and not wheel.built:
+            self.listings.remember_listing(self._listing_key(wheel), found)
+        return found
+
+    def _listing_key(self, wheel: PinnedWheel) -> dict[str, Json]:
+        """Name what decides what a wheel installs; a wheel is refused if it is not of this name and version."""
+        return {**self._key("listing", [wheel]), "name": wheel.name, "version": wheel.version}
 
     def _sources(self, wheels: Sequence[PinnedWheel]) -> tuple[Source, ...]:
         """List the files that a layer is made of."""

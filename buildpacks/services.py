@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # those modules hand on what is defined here
     )
     from buildpacks.conda_files import Named
     from buildpacks.pinned import PinnedConda
+    from layers.listing import Listing
 
 
 class Resolver(Protocol):
@@ -68,6 +69,16 @@ class WheelBuilder(Protocol):
 
     def build(self, wheel: "PinnedWheel", files: "Files") -> Path:
         """Return a wheel built of `wheel.sources`, which are among the files. Safe to be called from threads."""
+
+
+class Listings(Protocol):
+    """Keeps from build to build what wheels install; the key names all that decides it."""
+
+    def find_listing(self, key: Mapping[str, Json]) -> "Listing | None":
+        """Return what was kept, or None."""
+
+    def remember_listing(self, key: Mapping[str, Json], listing: "Listing") -> None:
+        """Keep a listing; safe to be called from threads."""
 
 
 class Compiler(Protocol):

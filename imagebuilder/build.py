@@ -116,8 +116,7 @@ def _renew(
 ) -> PlatformLock:
     from imagebuilder import pin  # 40 ms that a build whose lock fits does not pay
 
-    locks = dict(lockfile.read(request.source))
-    name = str(request.platform)
+    locks, name = dict(lockfile.read(request.source)), str(request.platform)
     with progress.step("pin") as step:
         old = locks.get(name)
         pins = pin.pin(plan, request, old, suppliers=supplied, upgrade=upgrade)
@@ -161,6 +160,7 @@ def run_buildpacks(
         compiler=supplied.compiler(pins.base, pins.interpreter, unpacked) if request.bytecode else None,
         installer=_installer(request, pins, supplied, unpacked) if request.native else None,
         scratch=unpacked,
+        listings=supplied.listings,
         warn=warn,
     )
     return (

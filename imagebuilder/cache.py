@@ -2,6 +2,7 @@
 
     CACHE/blobs/sha256/…   wheels, debs, layers and documents (the store)
     CACHE/results/…        the key of a layer's inputs -> the layer that came out of them; of a built wheel too
+    CACHE/listings/…       a wheel, and where it is installed -> the paths and hashes of what it installs
     CACHE/stamps/…         a layout -> what the system said of its blobs when they were whole
     CACHE/roots/…          the key of packages -> their files, for commands of a build
     CACHE/answers/…        a command -> what it said, and what that rests on (see `imagebuilder.again`)
@@ -17,7 +18,9 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import imagebuilder
 from imagebuilder import again
 from layers import canonical, scratch
 from layers.blobs import PARTIAL, BlobStore, storage_error, write_file
@@ -29,9 +32,13 @@ from layers.errors import BuildError, IntegrityError, StorageError
 from layers.layer import Layer
 from layers.values import dataclass
 
+if TYPE_CHECKING:
+    from layers.listing import Listing
+
 # What stands before each record: a digest of its key and its words, and a line break.
 _SEAL = len("sha256:") + 64 + 1
 _STAMPS = "stamps"
+_LISTINGS = "listings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +110,18 @@ class Cache:
         """Record what the system says of files."""
         self._write(self._stamps(key), {"stamps": stamps})
 
+    def find_listing(self, key: Mapping[str, Json]) -> "Listing | None":
+        """Return what a wheel installs, if that was found out before, or None. A damaged record is no record."""
+        try:
+            said = _read(self._listing(key))["listing"]
+            return {str(path): str(words) for path, words in said.items()} if isinstance(said, dict) else None
+        except (OSError, ValueError, LookupError):
+            return None
+
+    def remember_listing(self, key: Mapping[str, Json], listing: "Listing") -> None:
+        """Record what a wheel installs."""
+        self._write(self._listing(key), {"listing": listing})
+
     def usage(self) -> Usage:
         """Count what is there."""
         sizes = [path.stat().st_size for path in self._blobs()]
@@ -111,8 +130,8 @@ class Cache:
     def prune(self, keep_bytes: int = 0) -> int:
         """Delete what was used longest ago until at most `keep_bytes` are left; return the bytes freed.
 
-        What killed builds left, roots, stamps and answers, which are soon made again, go in any case; what uv keeps
-        goes if nothing is to be kept.
+        What killed builds left, roots, stamps, listings and answers, which are soon made again, go in any case; what uv
+        keeps goes if nothing is to be kept.
         Raises StorageError IB610 while a build uses the cache.
         """
         with self._locked(fcntl.LOCK_EX | fcntl.LOCK_NB):
@@ -120,7 +139,7 @@ class Cache:
             kept = 0
             freed = sum(
                 _remove(self.root / name)
-                for name in ("scratch", "roots", _STAMPS, again.FOLDER, *(() if keep_bytes else ("uv",)))
+                for name in ("scratch", "roots", _STAMPS, _LISTINGS, again.FOLDER, *(() if keep_bytes else ("uv",)))
             )
             for _, name, path in blobs:
                 size = path.stat().st_size
@@ -173,6 +192,10 @@ class Cache:
 
     def _stamps(self, key: Mapping[str, Json]) -> Path:
         return self.root / _STAMPS / canonical.digest(key).hex
+
+    def _listing(self, key: Mapping[str, Json]) -> Path:
+        release = imagebuilder.__version__  # another one may install a wheel in another way
+        return self.root / _LISTINGS / canonical.digest({"release": release, "listing": key}).hex
 
     def _complete(self, record: Path) -> bool:
         with suppress(OSError, ValueError, LookupError, TypeError, BuildError):

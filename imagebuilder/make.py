@@ -83,7 +83,8 @@ class Workshop:
         layer = self.cache.find(key(spec, self.compression)) if spec.key and self.use_cache else None
         return MadeLayer(replace(layer, created_by=spec.name), cached=True) if layer else None
 
-    def _write(self, specs: Sequence[LayerSpec], progress: Progress) -> Sequence[MadeLayer]:
+    def _write(self, described: Sequence[LayerSpec], progress: Progress) -> Sequence[MadeLayer]:
+        specs = [spec.lighter() if spec.lighter else spec for spec in described]
         wanted = {source.digest: source for spec in specs for source in spec.sources}
         files: dict[Digest, Path] = {}
 

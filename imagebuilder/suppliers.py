@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from buildpacks.api import Files, Interpreter, Source
-from buildpacks.services import Compiler
+from buildpacks.services import Compiler, Listings
 from imagebuilder import destinations, libraries, python_builds, remote
 from imagebuilder.base import mirrors as debian_mirrors
 from imagebuilder.base.image import BaseImages
@@ -52,7 +52,7 @@ class Suppliers:
     have libraries. `scratch` is where a folder for what is unpacked can be made. `builder` builds wheels from source
     for a base and an interpreter in it; `conda` chooses among the packages of conda channels. `compiler` compiles
     modules for them, below a folder that it is given. `forget` lets go of the index, which takes 60 MB, when everything
-    is pinned.
+    is pinned. `listings` are None if nothing is to be taken of earlier builds.
     """
 
     index: Callable[[], "PackageIndex"]
@@ -66,6 +66,7 @@ class Suppliers:
     builder: Callable[[Base, Interpreter], "SourceBuilder"]
     compiler: Callable[[Base, Interpreter | None, Path], Compiler]
     conda: RattlerSolver
+    listings: Listings | None
 
 
 def suppliers(request: BuildRequest, cache: Cache, progress: Progress) -> Suppliers:
@@ -114,6 +115,7 @@ def suppliers(request: BuildRequest, cache: Cache, progress: Progress) -> Suppli
         _builder(request, cache, progress, fetch, packages_with),
         _compiler(cache, fetch),
         RattlerSolver(channels, get, cache.root / "scratch"),
+        cache if request.use_cache else None,
     )
 
 

@@ -131,7 +131,7 @@ def merge(installed: Iterable[tuple[str, Iterable[Entry]]]) -> tuple[Entry, ...]
     """Merge what several named wheels (or other sources) install; equal files are kept once.
 
     Raises IntegrityError IB512, naming both and the path, if two bring different bytes for one path. It reads no
-    archive but for hashes of different kinds, so it is also the check across layers: merge all and drop the result.
+    archive but for hashes of different kinds.
     """
     merged: dict[str, Entry] = {}
     owners: dict[str, str] = {}
@@ -140,14 +140,14 @@ def merge(installed: Iterable[tuple[str, Iterable[Entry]]]) -> tuple[Entry, ...]
             for entry in entries:
                 present = merged.setdefault(entry.path, entry)
                 if not same(present, entry, reader):
-                    raise _conflict(owners[entry.path], owner, entry.path)
+                    raise conflict(owners[entry.path], owner, entry.path)
                 if entry.mode > present.mode:  # executable if one of them says so, whatever their order
                     merged[entry.path] = entry
                 owners.setdefault(entry.path, owner)
     for path in merged:
         for parent in _parents(path):
             if parent in merged and merged[parent].kind is not Kind.DIRECTORY:
-                raise _conflict(owners[parent], owners[path], parent)
+                raise conflict(owners[parent], owners[path], parent)
     return tuple(merged.values())
 
 
@@ -276,10 +276,11 @@ def same(left: Entry, right: Entry, reader: Reader) -> bool:
         return True
     if (left.kind, left.target, left.size) != (right.kind, right.target, right.size):
         return False
-    return left.content == right.content or _sha256(left.content, reader) == _sha256(right.content, reader)
+    return left.content == right.content or sha256_of(left.content, reader) == sha256_of(right.content, reader)
 
 
-def _sha256(content: Content, reader: Reader) -> bytes:
+def sha256_of(content: Content, reader: Reader) -> bytes:
+    """Return the hash of a content; that of a RECORD is believed, a content without one is read."""
     if isinstance(content, (Stored, Deflated)) and content.checksum and content.checksum.algorithm == "sha256":
         return content.checksum.value
     hasher = digest.sha256()
@@ -302,7 +303,8 @@ def _malformed(what: str, why: str) -> IntegrityError:
     )
 
 
-def _conflict(left: str, right: str, path: str) -> IntegrityError:
+def conflict(left: str, right: str, path: str) -> IntegrityError:
+    """Say that two of what is installed disagree about a path."""
     return IntegrityError(
         f"{left} and {right} both install {path}, each with other bytes",
         hint="remove one of the two from the requirements; which file would win is otherwise chance",

@@ -13,6 +13,7 @@ from layers.descriptor import Platform
 from layers.digest import Digest
 from layers.entry import Entry, Kind
 from layers.errors import IntegrityError
+from layers.listing import Listing
 from tests import index
 from tests.index import Wheel
 
@@ -129,6 +130,77 @@ def test_a_wheel_that_is_not_what_its_pin_says_is_refused_as_ib511(tmp_path: Pat
     with pytest.raises(IntegrityError, match=f"honest 1.0, and not {claimed}") as caught:
         made(shared, files)
     assert caught.value.code == "IB511"
+
+
+class Kept:
+    """Listings of earlier builds."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, Listing] = {}
+
+    def find_listing(self, key: Mapping[str, Json]) -> Listing | None:
+        """Return what was kept."""
+        return self.known.get(str(key))
+
+    def remember_listing(self, key: Mapping[str, Json], listing: Listing) -> None:
+        """Keep it."""
+        self.known[str(key)] = listing
+
+
+def environment_layer(wheels: Sequence[PinnedWheel], kept: Kept, builder: "Shelf | None" = None) -> LayerSpec:
+    """Return the layer of the environment as it is made when it has to be."""
+    pins = Pins(wheels=tuple(wheels))
+    context = BuildContext(App(Path()), (), TARGET, PYTHON, pins, frozenset(), builder=builder, listings=kept)
+    described = environment.build(context).layers[0]
+    assert described.lighter
+    assert len(described.sources) >= len(wheels)
+    lighter = described.lighter()
+    assert lighter.key == described.key
+    return lighter
+
+
+def test_wheels_whose_files_are_known_are_not_needed_to_compare_them_with_others(tmp_path: Path) -> None:
+    wheels, files = stored(tmp_path, index.wheel("one"), index.wheel("two", files={"two.py": b"2"}))
+    kept = Kept()
+    first = environment_layer(wheels[:1], kept)
+    entries = made(first, files)
+    second = environment_layer(wheels, kept)
+    assert [first.sources, second.sources] == [wheels[0].sources, wheels[1].sources]
+    assert made(second, files) == entries
+    assert environment_layer(wheels, kept).sources == ()
+    assert made(environment_layer(wheels, kept), {}) == entries
+
+
+@pytest.mark.parametrize("known", [["one"], ["two"], ["one", "two"]])
+def test_wheels_that_disagree_are_refused_whichever_of_them_is_known(tmp_path: Path, known: Sequence[str]) -> None:
+    wheels, files = stored(
+        tmp_path, index.wheel("one", files={"same.py": b"1"}), index.wheel("two", files={"same.py": b"2"})
+    )
+    kept = Kept()
+    for wheel in wheels:
+        if wheel.name in known:
+            made(environment_layer([wheel], kept), files)
+    with pytest.raises(IntegrityError, match=r"one 1\.0 and two 1\.0 both install .*same\.py") as caught:
+        made(environment_layer(wheels, kept), files)
+    assert caught.value.code == "IB512"
+
+
+def test_a_wheel_that_is_known_is_refused_all_the_same_as_another_project(tmp_path: Path) -> None:
+    wheels, files = stored(tmp_path, index.wheel("honest"))
+    kept = Kept()
+    made(environment_layer(wheels, kept), files)
+    with pytest.raises(IntegrityError, match=r"honest 1\.0, and not other 1\.0"):
+        made(environment_layer([replace(wheels[0], name="other")], kept), files)
+
+
+def test_nothing_is_kept_of_a_wheel_that_is_built(tmp_path: Path) -> None:
+    stored(tmp_path, index.wheel("demo"))
+    kept = Kept()
+    made(
+        environment_layer([from_source("demo")], kept, Shelf(tmp_path)),
+        {from_source("demo").sources[0].digest: tmp_path},
+    )
+    assert not kept.known
 
 
 @dataclass

@@ -4,6 +4,7 @@ import json
 import random
 import re
 import subprocess
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -214,6 +215,28 @@ def test_two_wheels_with_different_bytes_for_one_path_are_an_error_that_names_bo
 
 def test_two_wheels_with_the_same_bytes_for_one_path_are_no_error(place: World) -> None:
     built(place, place.app({"requirements.txt": "alike\nlikewise\n", "main.py": ""}))
+
+
+def test_a_wheel_that_earlier_builds_know_is_not_needed_for_one_more(place: World) -> None:
+    app = place.app({**FLASK, "requirements.txt": "large\n"})
+    built(place, app)
+    (wheel,) = (blob for blob in (place.folder / "cache/blobs/sha256").iterdir() if is_wheel(blob, "large"))
+    (app / "requirements.txt").write_text("large\nalike\n")
+    done(place.run("lock", str(app)))
+    wheel.unlink()
+    more = built(place, app)
+    assert [layers(more)[name]["cached"] for name in ("environment", "large")] == [False, True]
+    assert not wheel.exists()
+    again = built(place, app, "--no-cache")
+    assert again["manifest_digest"] == more["manifest_digest"]
+    assert wheel.exists()
+
+
+def is_wheel(blob: Path, name: str) -> bool:
+    if not zipfile.is_zipfile(blob):
+        return False
+    with zipfile.ZipFile(blob) as archive:
+        return f"{name}-1.0.dist-info/WHEEL" in archive.namelist()
 
 
 def test_compression_changes_the_manifest_and_not_the_config(place: World) -> None:

@@ -39,6 +39,29 @@ def test_a_damaged_record_is_no_record(tmp_path: Path, damage: bytes) -> None:
     assert cache.find(KEY) is None
 
 
+def test_listings_are_kept_until_they_are_pruned(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    assert cache.find_listing(KEY) is None
+    cache.remember_listing(KEY, {"bin/tool": "3 abc"})
+    assert cache.find_listing(KEY) == {"bin/tool": "3 abc"}
+    assert cache.find_listing({"layer": "another"}) is None
+    assert cache.prune(keep_bytes=1 << 20) > 0
+    assert cache.find_listing(KEY) is None
+
+
+def test_a_damaged_or_exchanged_listing_is_no_listing(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    cache.remember_listing(KEY, {"bin/tool": "3 abc"})
+    cache.remember_listing({"x": 1}, {})
+    kept = {path: path.read_bytes() for path in (tmp_path / "listings").iterdir()}
+    for path, other in zip(kept, reversed(kept.values()), strict=True):
+        path.write_bytes(other)
+    assert [cache.find_listing(KEY), cache.find_listing({"x": 1})] == [None, None]
+    for path, content in kept.items():
+        path.write_bytes(content.replace(b"{", b"[", 1))
+    assert [cache.find_listing(KEY), cache.find_listing({"x": 1})] == [None, None]
+
+
 def test_a_record_whose_blob_is_gone_or_short_is_no_record(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
     layer = remembered(cache, b"tar", KEY)
