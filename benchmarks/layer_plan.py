@@ -26,7 +26,7 @@ def main() -> None:
         "one layer": lambda sizes: iter([tuple(sizes)]),
         "a layer for each": lambda sizes: ((name,) for name in sizes),
         "large ones alone": large_alone,
-        "ours": lambda sizes: (group.packages for group in groups(sizes, most=MOST_LAYERS)),
+        "ours": lambda sizes: (group.members for group in groups(sizes, most=MOST_LAYERS)),
     }
     print(
         "| packages | rule | layers | pushed | pulled | beyond, mean | 95 % | most |\n|---|---|---|---|---|---|---|---|"

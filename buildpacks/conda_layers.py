@@ -86,7 +86,7 @@ def _wheels_layer(group: Group, wheels: Sequence[PinnedWheel], scheme: Scheme) -
         _key("conda wheels", wheels, scheme),
         lambda files: merge(_installed(wheels, scheme, files)),
         _sources(wheels),
-        packages=group.packages,
+        packages=group.members,
         why=group.why,
         pinned=True,
     )
@@ -100,7 +100,7 @@ def _installed(wheels: Sequence[PinnedWheel], scheme: Scheme, files: Files) -> l
 
 
 def _packages_layer(group: Group, pinned: Sequence[PinnedConda], scheme: Scheme, context: BuildContext) -> LayerSpec:
-    packages = [package for package in pinned if package.name in group.packages]
+    packages = [package for package in pinned if package.name in group.members]
 
     def entries(files: Files) -> Iterable[Entry]:
         installed = _installer(scheme, files, context.scratch, context.warn)
@@ -111,7 +111,7 @@ def _packages_layer(group: Group, pinned: Sequence[PinnedConda], scheme: Scheme,
         _key("conda packages", packages, scheme),
         entries,
         _sources(packages),
-        packages=group.packages,
+        packages=group.members,
         why=group.why,
         pinned=True,
     )

@@ -120,7 +120,7 @@ class _Way:
                 {**self._key("bytecode", wheels), "compiler": compiler.recipe()},
                 lambda files: compiler.modules(merge(self.installed(wheels, files)), self.scheme.site_packages),
                 self._sources(wheels),
-                packages=group.packages,
+                packages=group.members,
                 why=group.why,
                 pinned=self._pinned(wheels),
             )
@@ -161,7 +161,7 @@ class _Way:
             self._key("wheels", wheels),
             lambda files: merge(self.installed(wheels, files)),
             self._sources(wheels),
-            packages=group.packages,
+            packages=group.members,
             why=group.why,
             pinned=self._pinned(wheels),
         )
@@ -237,7 +237,7 @@ def grouped(wheels: Sequence[PinnedWheel], most: int) -> Iterator[tuple[Group, l
     by_name = {wheel.name: wheel for wheel in wheels}
     sizes = {wheel.name: wheel.size for wheel in wheels}
     for group in groups(sizes, most=most, built=(wheel.name for wheel in wheels if wheel.built)):
-        yield group, [by_name[name] for name in group.packages]
+        yield group, [by_name[name] for name in group.members]
 
 
 def _file(pin: PinnedWheel, files: Files, builder: WheelBuilder | None) -> Path:

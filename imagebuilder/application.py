@@ -1,14 +1,16 @@
-"""The application as a layer: made anew only if something in its folder has changed.
+"""The application as layers: one, or several of a large one; each made anew only if something in it has changed.
 
-Its key is what the system says of each file, as git's index has it, and not what is in them: to read a folder in order
-to know whether it has to be read costs as much as the layer (docs/decisions/0181-the-key-of-the-application.md).
+Keys are what the system says of each file, as git's index has it, and not what is in them: to read a folder in order to
+know whether it has to be read costs as much as the layer (docs/decisions/0181-the-key-of-the-application.md).
 """
 
 import os
 import time  # noqa: TID251 is compared with the times of files, and reaches no image
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from buildpacks.api import LayerSpec
+from imagebuilder import parted
+from imagebuilder.parted import Part
 from imagebuilder.progress import Progress
 from imagebuilder.request import BuildRequest
 from imagebuilder.text import printable
@@ -17,13 +19,12 @@ from layers.canonical import Json
 from layers.digest import Digest
 from layers.entry import Entry, SourceFile
 
-NAME = "application"
 # Data of this size in an application is more often forgotten than meant.
 _LARGE = 100 << 20
 
 
-def layer(request: BuildRequest, at: str, progress: Progress) -> LayerSpec:
-    """Describe the layer of the files of an application; warn of those that are hardly meant to be in an image."""
+def layers(request: BuildRequest, at: str, progress: Progress) -> Iterator[LayerSpec]:
+    """Describe the layers of the files of an application; warn of those that are hardly meant to be in an image."""
     listed_ns = time.time_ns()
     found = tree.entries(request.source, at=at, ignored=request.ignored)
     for entry in found:
@@ -32,7 +33,12 @@ def layer(request: BuildRequest, at: str, progress: Progress) -> LayerSpec:
                 f"{printable(entry.path)} has {entry.size / 1e6:.0f} MB; "
                 "name it in .imagebuilderignore if the image can do without it"
             )
-    return LayerSpec(NAME, _key(found, request, listed_ns), lambda _files: found, local=True)
+    for part in parted.parts(found, at=at):
+        yield _layer(part, request, listed_ns)
+
+
+def _layer(part: Part, request: BuildRequest, listed_ns: int) -> LayerSpec:
+    return LayerSpec(part.name, _key(part.entries, request, listed_ns), lambda _files: part.entries, local=True)
 
 
 def _key(entries: Sequence[Entry], request: BuildRequest, listed_ns: int) -> dict[str, Json]:
@@ -49,4 +55,4 @@ def _key(entries: Sequence[Entry], request: BuildRequest, listed_ns: int) -> dic
                 return {}
         hasher.update(canonical.encode((each.path, each.mode, each.target, said)))
     files = Digest.from_hasher(hasher).value
-    return {"layer": NAME, "folder": os.path.realpath(request.source), "files": files}
+    return {"layer": parted.NAME, "folder": os.path.realpath(request.source), "files": files}

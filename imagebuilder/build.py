@@ -254,7 +254,7 @@ def describe_layers(
         *([standalone.layer(pins.interpreter, unpacked)] if pins.interpreter and pins.interpreter.archive else []),
         *(spec for result in results for spec in result.layers),
         *([launcher_layer(run.processes, pins.interpreter.executable)] if pins.interpreter else []),
-        application.layer(request, run.working_dir.lstrip("/"), progress),
+        *application.layers(request, run.working_dir.lstrip("/"), progress),
     ]
 
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from imagebuilder import lock
+from imagebuilder import lock, parted
 from imagebuilder.audit import AuditedInput, InputName
 from imagebuilder.documents import Document
 from imagebuilder.export import FORMAT
 from imagebuilder.options import COMPRESSIONS
 from imagebuilder.request import BuildRequest
 from imagebuilder.settings import Given
-from layers import compress
+from layers import canonical, compress
 from layers.expression import expression
 from layers.values import replace
 from reproducibility.difference import Difference
@@ -94,7 +94,7 @@ def explained(
     inputs = [_detailed(each, by_input.get(each.name, ())) for each in known]
     of_source = by_input.get("source", ())
     detail = _paths(of_source, f"{folder}/")
-    inputs.append(AuditedInput("source", _top(published), _top(rebuilt), same=not of_source, detail=detail))
+    inputs.append(AuditedInput("source", _own(published), _own(rebuilt), same=not of_source, detail=detail))
     of_settings = sorted(
         by_input.get("settings", ()), key=lambda one: (one.part != "config", "io.buildpacks" in one.path)
     )
@@ -106,10 +106,11 @@ def explained(
     return tuple(inputs)
 
 
-def _top(image: StoredImage) -> str:
-    """Return the diff_id of the layer of the application."""
-    own = [layer for layer in image.layers if layer.name == "application"] or image.layers
-    return own[-1].diff_id if own else ""
+def _own(image: StoredImage) -> str:
+    """Return the diff_id of the layer of the application; a hash of those that a large one has."""
+    own = [layer.diff_id for layer in image.layers if parted.is_part(layer.name)]
+    found = own or [layer.diff_id for layer in image.layers[-1:]]
+    return canonical.digest(found).value if len(found) > 1 else "".join(found)
 
 
 def _said(image: StoredImage, name: str) -> str:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from imagebuilder import again, answers, application, destinations, reference
+from imagebuilder import again, answers, destinations, parted, reference
 from imagebuilder.config import Chosen, Configuration
 from imagebuilder.console import Console
 from imagebuilder.outcome import BuildOutcome
@@ -126,8 +126,11 @@ def _pushed(request: BuildRequest) -> "Pushed":
 
 
 def _packed(request: BuildRequest, outcome: BuildOutcome, looked: Looked) -> "Packed | None":
-    """Say how the application was packed, if no other layer is made of its files but of those that were read."""
-    if outcome.layers[-1].name != application.NAME or request.skip_unchanged:
+    """Say how the application was packed, if no other layer is made of its files but of those that were read.
+
+    The last layer is another one with `collectstatic`, and that of a large application is called a part of it.
+    """
+    if outcome.layers[-1].name != parted.NAME or request.skip_unchanged:
         return None
     return {
         "left_out": sorted(looked.left_out),

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imagebuilder import again, answers, documents, plain, reference, report
+from imagebuilder import again, answers, documents, parted, plain, reference, report
 from imagebuilder.cache import Cache
 from imagebuilder.documents import Document
 from imagebuilder.image import Image
@@ -31,9 +31,6 @@ from layers.values import replace
 if TYPE_CHECKING:
     from imagebuilder.again import Packed, Question, Record
     from imagebuilder.registry.client import Uploaded
-
-# Of a larger application people want to see how far it is, and the start of the program matters little.
-_LARGEST = 64 << 20
 
 
 class _OtherwiseError(Exception):
@@ -58,7 +55,7 @@ def _repack(record: "Record", packed: "Packed", question: "Question") -> BuildOu
     with cache.in_use():
         config = documents.parse(cache.store.read(Digest(before.text("config_digest"))), "config")
         entries = _entries(record, packed, at=config.child("config").text("WorkingDir").lstrip("/"))
-        layer = write_layer(cache.store, entries, created_by="application", compression=packed["compression"])
+        layer = write_layer(cache.store, entries, created_by=parted.NAME, compression=packed["compression"])
         image = _image(before, config, layer, packed, cache.store)
         pushed = _push(image, before, record, cache.store, question)
         _write(image, record, before.texts("tags"), cache, question)
@@ -66,7 +63,10 @@ def _repack(record: "Record", packed: "Packed", question: "Question") -> BuildOu
 
 
 def _entries(record: "Record", packed: "Packed", *, at: str) -> Sequence[Entry]:
-    """List the application. There must be the same files, links and folders as before, whatever is in them."""
+    """List the application. There must be the same files, links and folders as before, whatever is in them.
+
+    One that is now too large for a layer has several, of which this module knows nothing.
+    """
     source, _ = record["source"]
     left_out = frozenset(packed["left_out"])
     known = {path[len(source) + 1 :] for path in answers.paths(record["listed"])} - {"."}
@@ -81,7 +81,7 @@ def _entries(record: "Record", packed: "Packed", *, at: str) -> Sequence[Entry]:
         return False
 
     entries = tree.entries(Path(source), at=at, ignored=ignored)
-    if met != known or sum(entry.size for entry in entries) > _LARGEST:
+    if met != known or sum(entry.size for entry in entries) > parted.SHARED_BYTES:
         raise _OtherwiseError
     return entries
 

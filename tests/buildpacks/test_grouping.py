@@ -23,7 +23,7 @@ def changed(before: Pins, after: Pins, most: int = MOST) -> tuple[set[Group], se
 
 
 def members(found: set[Group]) -> list[str]:
-    return sorted(name for group in found if group.kind == "small" for name in group.packages)
+    return sorted(name for group in found if group.kind == "small" for name in group.members)
 
 
 def test_few_small_packages_share_one_layer() -> None:
@@ -36,7 +36,7 @@ def test_few_small_packages_share_one_layer() -> None:
 def test_groups_are_what_format_1_says() -> None:
     sizes = dict.fromkeys(["attrs", "boto3", "celery", "django", "idna", "jinja2", "kombu", "redis"], 300_000)
     found = groups({**sizes, "numpy": 16_000_000, "shop": 20}, most=MOST, built=["shop"])
-    assert [(group.layer("site-packages"), group.packages) for group in found] == [
+    assert [(group.layer("site-packages"), group.members) for group in found] == [
         ("numpy", ("numpy",)),
         ("shop", ("shop",)),
         ("site-packages 0", ("attrs", "django", "redis")),
@@ -68,11 +68,11 @@ def test_another_version_changes_the_groups_it_was_and_is_in(
     others: dict[str, int], name: str, before: int, after: int
 ) -> None:
     old, new = changed({**others, name: before}, {**others, name: after})
-    unmoved = {group for group in groups({**others, name: after}, most=MOST) if name not in group.packages} - new
-    assert all(name not in group.packages for group in unmoved)
+    unmoved = {group for group in groups({**others, name: after}, most=MOST) if name not in group.members} - new
+    assert all(name not in group.members for group in unmoved)
     assert sum(others.get(each, 0) for each in members(new) if each != name) <= SHARED_BYTES
     if old or new:
-        assert name in {each for group in old | new for each in group.packages}
+        assert name in {each for group in old | new for each in group.members}
 
 
 @given(st.dictionaries(NAMES, SIZES, max_size=120), st.integers(4, 40), st.randoms(use_true_random=False))
@@ -81,7 +81,7 @@ def test_every_package_is_in_one_of_a_bounded_number_of_layers_whatever_the_orde
 ) -> None:
     found = groups(sizes, most=most)
     assert len(found) <= most
-    assert sorted(name for group in found for name in group.packages) == sorted(sizes)
+    assert sorted(name for group in found for name in group.members) == sorted(sizes)
     assert len({group.layer("site-packages ") for group in found}) == len(found)
     shuffled = list(sizes.items())
     chance.shuffle(shuffled)
@@ -91,16 +91,16 @@ def test_every_package_is_in_one_of_a_bounded_number_of_layers_whatever_the_orde
 @pytest.mark.parametrize(("size", "kind"), [(SHARED_BYTES - 1, "small"), (SHARED_BYTES, "large")])
 def test_a_package_that_crosses_the_line_leaves_its_group_or_joins_it(size: int, kind: str) -> None:
     others = {f"p{number}": 50_000 for number in range(10)}
-    found = {name: group for group in groups({**others, "crossing": size}, most=MOST) for name in group.packages}
+    found = {name: group for group in groups({**others, "crossing": size}, most=MOST) for name in group.members}
     assert found["crossing"].kind == kind
-    assert found["crossing"].packages == ("crossing",) or kind == "small"
+    assert found["crossing"].members == ("crossing",) or kind == "small"
 
 
 def test_of_too_many_large_packages_the_smallest_are_grouped() -> None:
     sizes = {f"p{number:03}": SHARED_BYTES + number for number in range(100)}
     found = groups({**sizes, "built": 1}, most=40, built=["built"])
     assert len(found) == 40
-    assert [group.packages[0] for group in found if group.kind != "small"] == [
+    assert [group.members[0] for group in found if group.kind != "small"] == [
         "built",
         *(f"p{number:03}" for number in range(71, 100)),
     ]

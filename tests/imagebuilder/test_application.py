@@ -1,4 +1,4 @@
-"""The layer of the application: what makes it be made anew."""
+"""The layers of the application: what makes them be made anew."""
 
 import os
 import shutil
@@ -28,10 +28,17 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
+def keys(folder: Path) -> dict[str, Mapping[str, Json]]:
+    """Return the keys of the layers by their names."""
+    request = BuildRequest(folder, "app", Platform("linux", "amd64"))
+    return {spec.name: spec.key for spec in application.layers(request, "workspace", Progress())}
+
+
 def key(folder: Path) -> Mapping[str, Json]:
-    """Wait until the times of the files say something, and return the key."""
+    """Wait until the times of the files say something, and return the key of the only layer."""
     time.sleep(0.05)
-    return application.layer(BuildRequest(folder, "app", Platform("linux", "amd64")), "workspace", Progress()).key
+    (found,) = keys(folder).values()
+    return found
 
 
 def rewritten(path: Path) -> None:
@@ -78,7 +85,29 @@ def test_whatever_changes_gives_another_key(folder: Path, change: Callable[[Path
 def test_a_file_that_may_change_again_in_the_same_moment_gives_no_key(folder: Path) -> None:
     assert key(folder)
     (folder / "main.py").touch()
-    assert application.layer(BuildRequest(folder, "app", Platform("linux", "amd64")), "app", Progress()).key == {}
+    assert keys(folder) == {"application": {}}
+
+
+def test_of_a_large_application_each_layer_has_its_own_key(folder: Path) -> None:
+    for number in range(65):
+        with (folder / f"{number}.bin").open("wb") as file:
+            file.truncate(1 << 20)
+    time.sleep(0.05)
+    first = keys(folder)
+    assert list(first) == ["application folders", "application files 0", "application files 1"]
+    assert len({str(each) for each in first.values()}) == 3
+    (folder / "7.bin").touch()
+    young = keys(folder)
+    assert [name for name in first if young[name] != first[name]] == [
+        name for name in first if young[name] == {}
+    ] == ["application files 0"]  # fmt: skip
+    time.sleep(0.05)
+    assert keys(folder)["application files 0"] not in ({}, first["application files 0"])
+    (folder / "another").mkdir()
+    assert [name for name, each in keys(folder).items() if each != first[name]] == [
+        "application folders",
+        "application files 0",
+    ]
 
 
 def test_a_time_that_is_round_says_less() -> None:
