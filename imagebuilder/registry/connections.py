@@ -7,10 +7,10 @@ import http.client
 import io
 import ssl
 import time  # noqa: TID251 how long an answer may take is no part of an image
+from functools import cache
 from socket import socket
 from urllib.parse import unquote, urlsplit
 
-import certifi
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager, make_headers
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
@@ -84,16 +84,16 @@ class _SecurePool(HTTPSConnectionPool):
     ConnectionCls = _Secure
 
 
-def open_pool(proxy: str, authorities: str) -> PoolManager:
-    """Open a pool that trusts the authorities in a file (default: the system's).
+def open_pool(proxy: str, authorities: str, *, secure: bool) -> PoolManager:
+    """Open a pool; one for https is `secure`, and trusts the authorities in a file (default: the system's).
 
     Raises UsageError IB208 for a proxy or a file that cannot be used.
     """
-    context = _tls(authorities)
+    parts = urlsplit(proxy)
+    context = _tls(authorities) if secure or parts.scheme == "https" else None
     if not proxy:
         pool = PoolManager(maxsize=_CONNECTIONS, blocksize=BLOCK, ssl_context=context)
     else:
-        parts = urlsplit(proxy)
         user, at, place = parts.netloc.rpartition("@")
         headers = make_headers(proxy_basic_auth=unquote(user)) if at else None
         try:
@@ -110,8 +110,12 @@ def open_pool(proxy: str, authorities: str) -> PoolManager:
     return pool
 
 
+@cache
 def _tls(authorities: str) -> ssl.SSLContext:
-    """Trust the authorities in a file, or those of the system; certifi's only where the system has none."""
+    """Trust the authorities in a file, or those of the system; certifi's only where the system has none.
+
+    To read them takes 25 ms, so all pools of a process share what has been read.
+    """
     try:
         context = ssl.create_default_context(cafile=authorities or None)
     except (OSError, ssl.SSLError) as error:
@@ -120,6 +124,8 @@ def _tls(authorities: str) -> ssl.SSLContext:
         raise _unusable(f"cannot read the certificates in {authorities}", reason, hint) from error
     # A folder of authorities is looked at when one is needed, and not counted before.
     if not context.cert_store_stats()["x509_ca"] and not ssl.get_default_verify_paths().capath:
+        import certifi  # 5 ms, which few systems need
+
         context.load_verify_locations(certifi.where())
     return context
 

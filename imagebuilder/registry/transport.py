@@ -32,7 +32,7 @@ class Transport:
 
     def __init__(self, settings: RegistrySettings) -> None:
         self._settings = settings
-        self._pools: dict[str, PoolManager] = {}
+        self._pools: dict[tuple[str, bool], PoolManager] = {}
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -56,7 +56,7 @@ class Transport:
         """
         from urllib3 import Timeout
 
-        pool = self._pool(self._proxy(url))
+        pool = self._pool(self._proxy(url), secure=urlsplit(url).scheme == "https")
         timeout = Timeout(connect=self._settings.connect_timeout_s, read=self._settings.timeout_s + patience_s)
         with cuts(url):
             return pool.request(
@@ -106,14 +106,14 @@ class Transport:
         found = next((environment[name] for name in names if environment.get(name)), "")
         return found if "://" in found or not found else f"http://{found}"
 
-    def _pool(self, proxy: str) -> "PoolManager":
+    def _pool(self, proxy: str, *, secure: bool) -> "PoolManager":
         with self._lock:
-            if proxy not in self._pools:
+            if (proxy, secure) not in self._pools:
                 from imagebuilder.registry import connections  # 70 ms, which only who asks a registry pays
 
                 authorities = self._settings.ca_file or self._settings.environment.get("SSL_CERT_FILE", "")
-                self._pools[proxy] = connections.open_pool(proxy, authorities)
-            return self._pools[proxy]
+                self._pools[proxy, secure] = connections.open_pool(proxy, authorities, secure=secure)
+            return self._pools[proxy, secure]
 
 
 @contextmanager

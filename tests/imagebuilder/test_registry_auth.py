@@ -257,6 +257,27 @@ def test_a_setting_that_cannot_be_used_is_an_error(variables: dict[str, str]) ->
     assert caught.value.code == "IB208"
 
 
+def test_authorities_are_read_once(tmp_path: Path) -> None:
+    made = certificates.make(tmp_path)
+    with Registry(certificate=made.server).running() as registry:
+        registry.put_image("team/app", b"layer")
+        name = reference.parse(f"{registry.address}/team/app")
+        settings = RegistrySettings({"SSL_CERT_FILE": str(made.authority)})
+        with client.open_repository(name, settings=settings) as repository:
+            assert repository.head("latest")
+        made.authority.unlink()
+        with client.open_repository(name, settings=settings) as another:
+            assert another.head("latest")
+
+
+def test_no_authorities_are_read_for_plain_http() -> None:
+    with Registry().running() as registry:
+        registry.put_image("team/app", b"layer")
+        settings = RegistrySettings({"SSL_CERT_FILE": "/does/not/exist"}, insecure=frozenset({registry.address}))
+        with client.open_repository(reference.parse(f"{registry.address}/team/app"), settings=settings) as repository:
+            assert repository.head("latest")
+
+
 def test_a_proxy_is_asked_for_what_is_not_left_out() -> None:
     with Registry().running() as proxy:
         name = reference.parse("registry.example.com/team/app")
