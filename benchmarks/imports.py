@@ -19,21 +19,10 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.builds import ADDED  # noqa: E402
 from tests.registry import Registry  # noqa: E402
 
 OURS = ("buildpacks", "imagebuilder", "layers", "reproducibility")
-ADDED = (
-    "humanize",
-    "tabulate",
-    "toolz",
-    "cachetools",
-    "inflection",
-    "wrapt",
-    "pyfiglet",
-    "docopt",
-    "toml",
-    "xmltodict",
-)
 
 
 class Place:

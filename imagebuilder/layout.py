@@ -68,6 +68,8 @@ def add(
                 there = list(pool.map(intact.has, wanted))
                 missing = [blob for blob, whole in zip(wanted, there, strict=True) if not whole]
                 list(pool.map(partial(copy, target), missing))
+            if missing:
+                target.settle()
             _name(folder / "index.json", manifests)
             intact.remember()
     except OSError as error:

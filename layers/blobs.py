@@ -68,6 +68,8 @@ class BlobStore:
     def writer(self, expected: Digest | None = None, size: int | None = None) -> Iterator[BlobWriter]:
         """Write a blob; it becomes visible when the block ends without an error.
 
+        Its name is not forced to the disk: what a power cut takes is made again. Who must not lose any calls `settle`.
+
         Raises IntegrityError IB503 if `expected` or `size` is given and the bytes differ, StorageError IB601 if the
         disk is full or not writable. In each case nothing is left under any digest.
         """
@@ -85,7 +87,6 @@ class BlobStore:
                     os.fsync(file.fileno())
                 partial.chmod(0o444)
                 partial.rename(self.path(blob.digest))
-                sync_folder(folder)
             finally:
                 with suppress(OSError):
                     partial.unlink(missing_ok=True)
@@ -129,6 +130,11 @@ class BlobStore:
         for _ in self.open(blob):
             pass
         return self.path(blob)
+
+    def settle(self) -> None:
+        """Make the names of all blobs survive a power cut: before something names them that survives it."""
+        with _reported(self.root):
+            sync_folder(self.root / "blobs" / "sha256")
 
     def initialise(self) -> None:
         """Make the folders and the `oci-layout` file. Harmless if they exist."""

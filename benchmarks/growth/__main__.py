@@ -20,6 +20,7 @@ from benchmarks.growth.growths import SCENARIOS, Growth, Growths
 from benchmarks.growth.subjects import SIZES, application, shelf
 from benchmarks.peers.builders import Ours
 from benchmarks.peers.report import RESULTS, between
+from benchmarks.peers.workloads import settle
 from benchmarks.peers.world import Index, Registry, free_port, seeded
 
 HEAD = "| by | scenario | size | CPU s | seconds | MB of memory | CPU s, fitted | exponents of CPU, memory |"
@@ -76,6 +77,7 @@ def _measure(builder: Ours, place: Path, growth: Growth, size: int, rounds: int)
     made = application(place, growth.subject, size)
     builder.prepare(made)
     made.take("first")
+    settle()
     for number in range(rounds):
         builder.registry.begin()
         builder.forget(base=False)

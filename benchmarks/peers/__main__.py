@@ -23,7 +23,7 @@ from benchmarks.peers import history, report, results
 from benchmarks.peers.builders import Buildah, Builder, Docker, Floor, Ours
 from benchmarks.peers.measure import Cost
 from benchmarks.peers.results import Run
-from benchmarks.peers.workloads import FILES, PACKAGES, WORKLOADS, Application, refreshed, write
+from benchmarks.peers.workloads import FILES, PACKAGES, WORKLOADS, Application, refreshed, settle, write
 from benchmarks.peers.world import Index, Registry, free_port, seeded
 
 BUILDERS = ("imagebuilder", "floor", "docker-uv", "docker-pip", "buildah-uv")
@@ -116,6 +116,7 @@ def _measure(application: Application, builders: list[Builder], checkout: Path, 
     """Let every builder go through all scenarios; each scenario begins with what the one before it left."""
     here = refreshed(application, checkout)
     here.take("first")
+    settle()
 
     def each(scenario: str, *, fresh: bool = False) -> None:
         for builder in builders:

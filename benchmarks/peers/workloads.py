@@ -4,6 +4,7 @@ import random
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -112,3 +113,8 @@ def refreshed(application: Application, folder: Path) -> Application:
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(application.folder, folder, copy_function=shutil.copyfile)
     return replace(application, folder=folder)
+
+
+def settle() -> None:
+    """Wait until files are no longer so young that whoever compares times has to read them again."""
+    time.sleep(2.5)

@@ -10,6 +10,7 @@ import pytest
 
 from imagebuilder import layout
 from imagebuilder.image import open_image
+from layers.blobs import PARTIAL
 from layers.errors import IntegrityError, StorageError, UsageError
 from tests import images, oci_schemas
 
@@ -54,6 +55,25 @@ def test_an_unchanged_image_is_not_written_again(tmp_path: Path) -> None:
     before = state(tmp_path / "out")
     write(made, tmp_path / "out")
     assert state(tmp_path / "out") == before
+
+
+def test_all_blobs_have_their_names_for_good_before_the_index_names_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forced = []
+
+    def fsync(descriptor: int) -> None:
+        forced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()).removeprefix(f"{tmp_path}/out"))
+
+    made = images.small(tmp_path / "store")
+    monkeypatch.setattr(os, "fsync", fsync)
+    write(made, tmp_path / "out")
+    at = forced.index("/blobs/sha256")
+    named_as_they_are_written = "/blobs/sha256/" + PARTIAL
+    assert sum(path.startswith(named_as_they_are_written) for path in forced[:at]) == len(
+        {blob.digest for blob in made.image.blobs}
+    )
+    assert len(forced[at:]) == len(["the folder of blobs", "index.json", "its folder"])
 
 
 def test_another_image_is_added_and_one_of_the_same_name_replaced(tmp_path: Path) -> None:
