@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from imagebuilder.registry.client import Uploaded
 
 
+# What was just made is hardly ever there already. Smaller blobs are sent as fast as the question is.
+_WORTH_ASKING = 1 << 20
+
+
 class _OtherwiseError(Exception):
     """Not only what is packed has changed, or the cache lacks something."""
 
@@ -138,7 +142,8 @@ def _push_plainly(image: Image, before: str, tags: Sequence[Reference], store: B
         if not {*now.values()} <= {before, new}:
             raise OSError(repository)
         for blob in (image.layers[-1].descriptor, image.config):
-            if not registry.has_blob(f"/v2/{repository}/blobs/{blob.digest}", blob.size):
+            there = f"/v2/{repository}/blobs/{blob.digest}"
+            if blob.size < _WORTH_ASKING or not registry.has_blob(there, blob.size):
                 registry.upload(repository, blob.digest.value, store.open(blob.digest), blob.size)
                 sent.add(blob.digest)
         wrong = tuple(tag for tag in paths if now[tag] != new)

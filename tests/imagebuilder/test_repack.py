@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -195,7 +196,9 @@ def test_a_push_sends_the_layer_of_the_application_alone(place: World, registry:
     assert len(sent) == 2  # the layer and the config; the other repository mounts them
 
 
-def test_a_registry_that_speaks_http_to_everybody_is_asked_eight_times(place: World, registry: Registry) -> None:
+def test_a_registry_that_speaks_http_to_everybody_is_asked_twice_for_a_tag_and_a_blob(
+    place: World, registry: Registry
+) -> None:
     app = place.app(APP, "plain")
     flags = ("--push", "-t", f"{registry.address}/shop:1", "-t", f"{registry.address}/shop:2")
     remembered(app, *flags)
@@ -205,8 +208,20 @@ def test_a_registry_that_speaks_http_to_everybody_is_asked_eight_times(place: Wo
     assert said.repacked
     assert set(registry.repository("shop").tags.values()) == {digest(said), digest(built(app))}
     asked = [each.method for each in registry.traffic.requests[before:]]
-    assert asked == ["HEAD", "HEAD", *["HEAD", "POST", "PUT"] * 2, "PUT", "PUT"]
+    assert asked == ["HEAD", "HEAD", *["POST", "PUT"] * 2, "PUT", "PUT"]
     assert remembered(app, *flags) == digest(said)
+
+
+def test_a_large_layer_that_the_registry_has_is_not_sent_again(place: World, registry: Registry) -> None:
+    app = place.app(APP, "large")
+    (app / "noise.bin").write_bytes(random.Random(1).randbytes(2 << 20))
+    flags = ("--push", "-t", f"{registry.address}/large:1")
+    for number in (1, 2, 1):
+        (app / "shop/part.py").write_text(f"NUMBER = {number}\n")
+        before = len(registry.traffic.requests)
+        run(str(app), *flags)
+        asked = [each.method for each in registry.traffic.requests[before:]]
+    assert asked == ["HEAD", "HEAD", *["POST", "PUT"], "PUT"]
 
 
 def test_a_tag_that_stands_for_another_image_is_set_by_the_client(place: World, registry: Registry) -> None:
