@@ -266,8 +266,8 @@ class LayerSpec:
     is called only when it has to be made. An empty key means: not looked up. `sources` are fetched before, in
     parallel with those of other layers, and handed to `entries` as files on disk whose hashes have been checked.
     `plan` shows the `packages` that are in a layer, and `why` they are together. `pinned`: all that its bytes depend on
-    is in the lock, and nothing in the folder of the application. `local`: the key means something on this machine
-    alone, as one made of the times of files. `lighter` returns the same layer made of fewer sources, if it can be.
+    is in the lock, and nothing in the folder of the application. `local` is the folder it is made of, if its key means
+    something on this machine alone. `lighter` returns the same layer made of fewer sources, if it can be.
     """
 
     name: str
@@ -277,7 +277,7 @@ class LayerSpec:
     packages: tuple[str, ...] = ()
     why: str = ""
     pinned: bool = False
-    local: bool = False
+    local: str = ""
     lighter: "Callable[[], LayerSpec] | None" = None
 
 

@@ -38,10 +38,12 @@ def layers(request: BuildRequest, at: str, progress: Progress) -> Iterator[Layer
 
 
 def _layer(part: Part, request: BuildRequest, listed_ns: int) -> LayerSpec:
-    return LayerSpec(part.name, _key(part.entries, request, listed_ns), lambda _files: part.entries, local=True)
+    folder = os.path.realpath(request.source)
+    key = _key(part.entries, folder, listed_ns)
+    return LayerSpec(part.name, key, lambda _files: part.entries, local=folder)
 
 
-def _key(entries: Sequence[Entry], request: BuildRequest, listed_ns: int) -> dict[str, Json]:
+def _key(entries: Sequence[Entry], folder: str, listed_ns: int) -> dict[str, Json]:
     """Name all that the layer's bytes depend on; empty if a file is so young that its time says nothing.
 
     Of the files that is a hash, made one by one: there may be a hundred thousand.
@@ -55,4 +57,4 @@ def _key(entries: Sequence[Entry], request: BuildRequest, listed_ns: int) -> dic
                 return {}
         hasher.update(canonical.encode((each.path, each.mode, each.target, said)))
     files = Digest.from_hasher(hasher).value
-    return {"layer": parted.NAME, "folder": os.path.realpath(request.source), "files": files}
+    return {"layer": parted.NAME, "folder": folder, "files": files}

@@ -3,6 +3,7 @@
     CACHE/blobs/sha256/…   wheels, debs, layers and documents (the store)
     CACHE/results/…        the key of a layer's inputs -> the layer that came out of them; of a built wheel too
     CACHE/listings/…       a wheel, and where it is installed -> the paths and hashes of what it installs
+    CACHE/chunks/…         a layer that is made again and again -> where its chunks lie in the one made last
     CACHE/stamps/…         a layout -> what the system said of its blobs when they were whole
     CACHE/roots/…          the key of packages -> their files, for commands of a build
     CACHE/answers/…        a command -> what it said, and what that rests on (see `imagebuilder.again`)
@@ -15,7 +16,7 @@ again whenever they leave the cache.
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ from imagebuilder import again
 from layers import canonical, scratch
 from layers.blobs import PARTIAL, BlobStore, storage_error, write_file
 from layers.canonical import Json
+from layers.chunks import Chunk, Chunks
 from layers.content import Stamp
 from layers.descriptor import Descriptor
 from layers.digest import Digest
@@ -39,6 +41,9 @@ if TYPE_CHECKING:
 _SEAL = len("sha256:") + 64 + 1
 _STAMPS = "stamps"
 _LISTINGS = "listings"
+_CHUNKS = "chunks"
+# What a prune deletes whatever is to be kept.
+_SOON_AGAIN = ("scratch", "roots", _STAMPS, _LISTINGS, _CHUNKS, again.FOLDER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +127,19 @@ class Cache:
         """Record what a wheel installs."""
         self._write(self._listing(key), {"listing": listing})
 
+    def find_chunks(self, key: Mapping[str, Json]) -> Chunks:
+        """Return the chunks of the layer that was made last under this key; none if they are unknown."""
+        try:
+            said = _read(self._chunks(key))
+            return Chunks(self.store.path(Digest(str(said["blob"]))), _noted(said["chunks"]))
+        except (OSError, ValueError, LookupError, TypeError, BuildError):
+            return Chunks(self.root, ())
+
+    def remember_chunks(self, key: Mapping[str, Json], blob: Digest, chunks: Iterable[Chunk]) -> None:
+        """Record where the chunks of a layer are."""
+        noted: list[Json] = [[chunk.plain.value, chunk.compressed.value, chunk.start, chunk.size] for chunk in chunks]
+        self._write(self._chunks(key), {"blob": blob.value, "chunks": noted})
+
     def usage(self) -> Usage:
         """Count what is there."""
         sizes = [path.stat().st_size for path in self._blobs()]
@@ -130,17 +148,14 @@ class Cache:
     def prune(self, keep_bytes: int = 0) -> int:
         """Delete what was used longest ago until at most `keep_bytes` are left; return the bytes freed.
 
-        What killed builds left, roots, stamps, listings and answers, which are soon made again, go in any case; what uv
-        keeps goes if nothing is to be kept.
+        What killed builds left goes in any case, and what is soon made again: roots, stamps, listings, chunks, answers;
+        what uv keeps goes if nothing is to be kept.
         Raises StorageError IB610 while a build uses the cache.
         """
         with self._locked(fcntl.LOCK_EX | fcntl.LOCK_NB):
             blobs = sorted(((path.stat().st_mtime_ns, path.name, path) for path in self._blobs()), reverse=True)
             kept = 0
-            freed = sum(
-                _remove(self.root / name)
-                for name in ("scratch", "roots", _STAMPS, _LISTINGS, again.FOLDER, *(() if keep_bytes else ("uv",)))
-            )
+            freed = sum(_remove(self.root / name) for name in (*_SOON_AGAIN, *(() if keep_bytes else ("uv",))))
             for _, name, path in blobs:
                 size = path.stat().st_size
                 if not name.startswith(PARTIAL) and kept + size <= keep_bytes:
@@ -196,6 +211,9 @@ class Cache:
     def _listing(self, key: Mapping[str, Json]) -> Path:
         release = imagebuilder.__version__  # another one may install a wheel in another way
         return self.root / _LISTINGS / canonical.digest({"release": release, "listing": key}).hex
+
+    def _chunks(self, key: Mapping[str, Json]) -> Path:
+        return self.root / _CHUNKS / canonical.digest(key).hex
 
     def _complete(self, record: Path) -> bool:
         with suppress(OSError, ValueError, LookupError, TypeError, BuildError):
@@ -281,6 +299,13 @@ def _stamp(said: object) -> Stamp:
         raise TypeError(said)
     device, inode, size, mtime_ns, ctime_ns = map(int, said)
     return device, inode, size, mtime_ns, ctime_ns
+
+
+def _noted(said: object) -> Iterator[Chunk]:
+    if not isinstance(said, list):
+        raise TypeError(said)
+    for plain, compressed, start, size in said:
+        yield Chunk(Digest(plain), Digest(compressed), int(start), int(size))
 
 
 def _descriptor(document: Mapping[str, object]) -> Descriptor:

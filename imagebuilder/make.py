@@ -14,12 +14,13 @@ from imagebuilder.early import EarlyUploads
 from imagebuilder.export import FORMAT
 from imagebuilder.progress import Progress, Step
 from imagebuilder.reference import Reference
+from imagebuilder.series import write_layer
 from imagebuilder.together import GivenUp, Queue
 from layers import compress
 from layers.canonical import Json
 from layers.compress import Compression
 from layers.digest import Digest
-from layers.layer import Layer, write_layer
+from layers.layer import Layer
 from layers.values import dataclass, replace
 
 if TYPE_CHECKING:
@@ -112,8 +113,9 @@ class Workshop:
     def _write_one(self, spec: LayerSpec, files: Files, step: Step, given_up: GivenUp) -> Layer:
         own = {source.digest: files[source.digest] for source in spec.sources}
         layer = write_layer(
-            self.cache.store,
+            self.cache,
             spec.entries(own),
+            folder=spec.local if self.use_cache else "",
             created_by=spec.name,
             compression=self.compression,
             cancelled=given_up,

@@ -6,6 +6,7 @@ one but for its last layer. Whatever does not fit goes the usual way
 (docs/decisions/0200-an-application-packed-anew.md).
 """
 
+import os
 import time  # noqa: TID251 how long it took is shown to people
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,13 +20,14 @@ from imagebuilder.image import Image
 from imagebuilder.outcome import BuildOutcome, LayerOutcome, Pushed
 from imagebuilder.progress import Progress
 from imagebuilder.reference import Reference
+from imagebuilder.series import write_layer
 from layers import tree
 from layers.blobs import BlobStore
 from layers.descriptor import CONFIG, MANIFEST, Descriptor, Platform
 from layers.digest import Digest
 from layers.entry import Entry
 from layers.errors import BuildError
-from layers.layer import Layer, write_layer
+from layers.layer import Layer
 from layers.values import replace
 
 if TYPE_CHECKING:
@@ -59,7 +61,13 @@ def _repack(record: "Record", packed: "Packed", question: "Question") -> BuildOu
     with cache.in_use():
         config = documents.parse(cache.store.read(Digest(before.text("config_digest"))), "config")
         entries = _entries(record, packed, at=config.child("config").text("WorkingDir").lstrip("/"))
-        layer = write_layer(cache.store, entries, created_by=parted.NAME, compression=packed["compression"])
+        layer = write_layer(
+            cache,
+            entries,
+            folder=os.path.realpath(record["source"][0]),
+            created_by=parted.NAME,
+            compression=packed["compression"],
+        )
         image = _image(before, config, layer, packed, cache.store)
         pushed = _push(image, before, record, cache.store, question)
         _write(image, record, before.texts("tags"), cache, question)

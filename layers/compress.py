@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 import deflate  # noqa: TID251 this is the module that compresses
 
 from layers import descriptor
+from layers.chunks import Chunk, Chunks
 from layers.content import GZIP_HEADER, Reader
 from layers.digest import Digest, Hasher
 from layers.entry import Content, Deflated
@@ -54,8 +55,16 @@ class _Part:
     compressed: bytes | None = None
 
 
-def compress(tar: Iterable[Content], compression: Compression, *, hasher: Hasher) -> Generator[bytes, None, None]:
+# What there is of a part: the bytes of the blob, and what is known of them if they are a chunk to be found again.
+_Stored = tuple[bytes, Chunk | None]
+
+
+def compress(
+    tar: Iterable[Content], compression: Compression, *, hasher: Hasher, chunks: Chunks | None = None
+) -> Generator[bytes, None, None]:
     """Yield the bytes of a blob made of the pieces of a tar; `hasher` is fed the tar itself.
+
+    Of a blob of several chunks, those that `chunks` know are taken from there, and all are noted in them.
 
     Raises IntegrityError IB515 if the compressor gives other bytes than output format 1 wants, and what reading a
     content raises.
@@ -64,7 +73,17 @@ def compress(tar: Iterable[Content], compression: Compression, *, hasher: Hasher
     _prove(form)
     with closing(Reader()) as reader:
         parts = _parts(tar, reader, form.chunk, kept=KEPT if compression == "gzip" else None)
-        yield from _in_order(parts, form.compress, hasher)
+        with closing(_in_order(parts, _compressor(form, chunks), hasher)) as in_order:
+            for stored, chunk in in_order:
+                if chunks:
+                    chunks.note(len(stored), chunk)
+                yield stored
+
+
+def _compressor(form: _Format, chunks: Chunks | None) -> Callable[[bytes], _Stored]:
+    if chunks is None:
+        return lambda plain: (form.compress(plain), None)
+    return lambda plain: chunks.compress(plain, form.compress)
 
 
 def identify(compression: Compression) -> str:
@@ -104,7 +123,9 @@ def _kept(content: Deflated, reader: Reader) -> Iterator[_Part]:
     yield _Part(b"", _gzip_trailer(content.crc32, content.size))
 
 
-def _in_order(parts: Iterable[_Part], compress: Callable[[bytes], bytes], hasher: Hasher) -> Iterator[bytes]:
+def _in_order(
+    parts: Iterable[_Part], compress: Callable[[bytes], _Stored], hasher: Hasher
+) -> Generator[_Stored, None, None]:
     """Hash parts in a second thread, one after the other, and compress them in others, while this one reads on.
 
     A single one is done at once.
@@ -114,15 +135,15 @@ def _in_order(parts: Iterable[_Part], compress: Callable[[bytes], bytes], hasher
     if len(first) < 2:
         for part in first:
             hasher.update(part.plain)
-            yield compress(part.plain) if part.compressed is None else part.compressed
+            yield compress(part.plain) if part.compressed is None else (part.compressed, None)
         return
     from concurrent.futures import ThreadPoolExecutor  # 8 ms that a small layer is not worth
 
     with ThreadPoolExecutor(1) as hashing, ThreadPoolExecutor(_AT_A_TIME) as compressing:
-        waiting: deque[tuple[Future[None], bytes | Future[bytes]]] = deque()
+        waiting: deque[tuple[Future[None], _Stored | Future[_Stored]]] = deque()
         for part in chain(first, left):
             known = part.compressed
-            stored = compressing.submit(compress, part.plain) if known is None else known
+            stored = compressing.submit(compress, part.plain) if known is None else (known, None)
             waiting.append((hashing.submit(hasher.update, part.plain), stored))
             if len(waiting) > _WAITING:
                 yield _result(*waiting.popleft())
@@ -130,9 +151,9 @@ def _in_order(parts: Iterable[_Part], compress: Callable[[bytes], bytes], hasher
             yield _result(*waiting.popleft())
 
 
-def _result(hashed: "Future[None]", stored: "bytes | Future[bytes]") -> bytes:
+def _result(hashed: "Future[None]", stored: "_Stored | Future[_Stored]") -> _Stored:
     hashed.result()
-    return stored if isinstance(stored, bytes) else stored.result()
+    return stored if isinstance(stored, tuple) else stored.result()
 
 
 def _gzip(chunk: bytes) -> bytes:

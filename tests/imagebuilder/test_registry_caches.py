@@ -32,7 +32,7 @@ from tests.serving import Answer, Application, Request
 CACHE = "team/cache"
 
 
-def spec(text: str, **flags: bool) -> LayerSpec:
+def spec(text: str, **flags: bool | str) -> LayerSpec:
     return LayerSpec(text, {"demo": text}, lambda _files: [entry.file("demo", text.encode() * 999)], **flags)
 
 
@@ -154,7 +154,7 @@ def test_what_a_cache_said_is_neither_kept_here_nor_said_to_others(registry: Reg
 
 
 def test_layers_that_mean_something_here_alone_are_not_shared(registry: Registry, runner: Runners) -> None:
-    runner(cache_from=()).build(spec("one", local=True), LayerSpec("two", {}, spec("two").entries), SPECS[2])
+    runner(cache_from=()).build(spec("one", local="/app"), LayerSpec("two", {}, spec("two").entries), SPECS[2])
     assert [claim.key for claim in index(registry)] == [shared_cache.key(SPECS[2], runner().request)]
 
 
