@@ -13,8 +13,9 @@ from urllib.parse import unquote, urlsplit
 
 from buildpacks.api import Files, Source
 from imagebuilder import uv_program
+from imagebuilder.addresses import Credentials, credentials_of, host, local_path, origin
 from imagebuilder.index import IndexSettings, Place, expand
-from imagebuilder.web import Credentials, Web, credentials_of, host, local_path, origin
+from imagebuilder.web import Web
 from layers.blobs import BlobStore
 from layers.digest import Digest
 from layers.errors import BuildError, IntegrityError, RefusedError, StorageError, TransientError
@@ -110,6 +111,7 @@ class Downloader:
             {place: credentials for place, credentials in given.items() if credentials},
             certificate=self.index.certificate,
             trusted_hosts=self.index.trusted_hosts,
+            environment=self.environment,
             offline=self.offline,
             backoff_s=self.backoff_s,
         )

@@ -15,10 +15,10 @@ from buildpacks import locks, selection
 from buildpacks import requirements as requirement_files
 from buildpacks.api import App, Built, Circumstances, PinnedWheel, Repository, Source
 from imagebuilder import forbidden, uv_program
+from imagebuilder.addresses import credentials_of
 from imagebuilder.fetch import Downloader
 from imagebuilder.index import Place, without_credentials
 from imagebuilder.unresolved import unresolved
-from imagebuilder.web import credentials_of
 from layers import scratch
 from layers.blobs import storage_error
 from layers.canonical import Json

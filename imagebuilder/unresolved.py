@@ -7,9 +7,9 @@ from contextlib import suppress
 
 from buildpacks import selection
 from buildpacks.api import Interpreter, Target
+from imagebuilder.addresses import host
 from imagebuilder.fetch import Downloader
 from imagebuilder.index import without_credentials
-from imagebuilder.web import host
 from layers.errors import BuildError, IntegrityError, RefusedError, TransientError
 from layers.expression import expression
 

@@ -8,29 +8,37 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import unquote, urljoin, urlsplit
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urldefrag, urljoin, urlsplit
 
+from imagebuilder.addresses import Credentials, host, local_path, origin, shown, split_credentials
+from imagebuilder.logins import Logins
+from imagebuilder.proxies import proxy_for
 from layers.blobs import storage_error
 from layers.errors import BuildError, IntegrityError, RefusedError, TransientError
-from layers.expression import expression
 
 if TYPE_CHECKING:
-    import requests
+    from ssl import SSLContext
+
+    from urllib3 import BaseHTTPResponse, PoolManager
 
 _CHUNK = 1 << 16
 _TIMEOUTS = (10, 60)  # seconds to connect, and between two packets
 _RETRIES = 3
 _LONGEST_WAIT_S = 30.0
 _REDIRECTS = 5
+_REDIRECT = frozenset({301, 302, 303, 307, 308})
 _MAY_PASS = frozenset({408, 425, 429, 500, 502, 503, 504})
-_TOKEN = expression(r"/t/[^/]+/")
-Credentials = tuple[str, str]
 
 
 class Web:
-    """An open session. `certificate` is a file of trusted authorities; `backoff_s` the first wait before a retry."""
+    """An open session. Safe to use from threads.
+
+    `certificate` is a file of trusted authorities, `environment` names proxies and the netrc file, `backoff_s` is the
+    first wait before a retry.
+    """
 
     def __init__(
         self,
@@ -38,23 +46,26 @@ class Web:
         *,
         certificate: str = "",
         trusted_hosts: tuple[str, ...] = (),
+        environment: Mapping[str, str],
         offline: bool = False,
         backoff_s: float = 0.5,
     ) -> None:
-        self._credentials = credentials
+        self._logins = Logins(credentials, environment)
         self._certificate = certificate
-        self._trusted_hosts = trusted_hosts
+        self._trusted_hosts = frozenset(trusted_hosts)
+        self._environment = environment
         self._offline = offline
         self._backoff_s = backoff_s
-        self._session = _session() if not offline else None
+        self._pools: dict[tuple[str, str], PoolManager] = {}
+        self._lock = threading.Lock()
         self._cancelled = threading.Event()
 
     def __enter__(self) -> "Web":
         return self
 
     def __exit__(self, *_error: object) -> None:
-        if self._session:
-            self._session.close()
+        for pool in self._pools.values():
+            pool.clear()
 
     def cancel(self) -> None:
         """End whatever other threads are reading, with CancelledError."""
@@ -88,72 +99,100 @@ class Web:
                 return
 
     def _read_once(self, url: str, received: "_Received", accept: str) -> None:
-        import requests  # 60 ms, which a build that downloads nothing must not pay
-
-        headers = {"Accept": accept, "Accept-Encoding": "identity"}
+        headers = {"Accept": accept, "Accept-Encoding": "identity", "User-Agent": "imagebuilder"}
         if received.size:
             headers["Range"] = f"bytes={received.size}-"
         with self._open(url, headers) as response:
             # A server that ignores Range begins again: what is known already is passed over.
-            received.skip = 0 if response.status_code == requests.codes.partial_content else received.size
-            for chunk in response.iter_content(_CHUNK):
+            received.skip = 0 if response.status == HTTPStatus.PARTIAL_CONTENT else received.size
+            chunks = response.stream(_CHUNK, decode_content=True)  # some encode whatever they are asked for
+            while True:
+                with _failures(url):
+                    chunk = next(chunks, b"")
                 if self._cancelled.is_set():
                     raise CancelledError
+                if not chunk:
+                    return
                 received.take(chunk)
 
-    @contextmanager
-    def _open(self, url: str, headers: Mapping[str, str]) -> Iterator["requests.Response"]:
+    def _open(self, url: str, headers: Mapping[str, str]) -> "BaseHTTPResponse":
         """Follow redirects to an answer that is none; every failure becomes an error of ours."""
-        import requests  # 60 ms, which a build that downloads nothing must not pay
-
-        if self._session is None:
+        if self._offline:
             raise _offline(url)
-        address, own = _split_credentials(url)
+        address, own = split_credentials(url)
         try:
-            for _ in range(_REDIRECTS + 1):
-                with self._get(self._session, address, headers, own=own) as response:
-                    if not response.is_redirect:
-                        _check(response, address)
-                        yield response
-                        return
-                    target = _target(address, response.headers["Location"])
-                if address.startswith("https:") and not target.startswith("https:"):
-                    raise _refused(address, "it sends us on to an address without TLS", "IB705")
-                own = own if origin(target) == origin(address) else None
-                address = target
-        except requests.exceptions.SSLError as error:
-            raise _refused(address, "its certificate is not trusted", "IB705") from error
-        except requests.exceptions.InvalidURL as error:
+            origin(address)
+        except ValueError as error:  # a port that is no number
             raise _not_found(address) from error
-        except requests.exceptions.RequestException as error:
-            raise _MayPassError(_reason(error)) from error
+        for _ in range(_REDIRECTS + 1):
+            response = self._get(address, {**headers, **self._logins.headers(address, own)})
+            location = response.headers.get("Location") if response.status in _REDIRECT else None
+            if location is None and response.status < HTTPStatus.BAD_REQUEST:
+                return response
+            response.close()
+            if location is None:
+                raise _failed(response, address)
+            target, named = split_credentials(_target(address, location))
+            if address.startswith("https:") and not target.startswith("https:"):
+                raise _refused(address, "it sends us on to an address without TLS", "IB705")
+            own = named or (own if origin(target) == origin(address) else None)
+            address = target
         raise _refused(address, f"it sends us on more than {_REDIRECTS} times", "IB705")
 
-    def _get(
-        self, session: "requests.Session", address: str, headers: Mapping[str, str], *, own: Credentials | None
-    ) -> "requests.Response":
-        import requests  # as in `_open`
+    def _get(self, address: str, headers: Mapping[str, str]) -> "BaseHTTPResponse":
+        pool = self._pool(address)
+        from urllib3 import Timeout
+
+        with _failures(address):
+            return pool.request(
+                "GET",
+                urldefrag(address).url,
+                headers=headers,
+                timeout=Timeout(*_TIMEOUTS),
+                retries=False,
+                redirect=False,
+                preload_content=False,
+            )
+
+    def _pool(self, address: str) -> "PoolManager":
+        proxy = proxy_for(address, self._environment)
+        key = proxy, self._trust(address, proxy)
+        with self._lock:
+            if key not in self._pools:
+                self._pools[key] = self._open_pool(address, *key)
+            return self._pools[key]
+
+    def _open_pool(self, address: str, proxy: str, trust: str) -> "PoolManager":
+        from imagebuilder import connections  # 70 ms, which a build that downloads nothing must not pay
 
         try:
-            return session.get(
-                address,
-                headers=headers,
-                auth=own if own and own[1] else self._credentials.get(origin(address), own),
-                verify=self._verification(address),
-                timeout=_TIMEOUTS,
-                stream=True,
-                allow_redirects=False,
-            )
-        except requests.exceptions.RequestException:
-            raise
-        except ValueError as error:  # requests looks at where it leads, although it is not to go there
-            raise _astray(address) from error
+            opens = connections.open_socks_pool if proxy.startswith("socks") else connections.open_pool
+            return opens(proxy, self._context(trust))
+        except OSError as error:
+            raise _refused(address, f"{self._certificate} holds no certificates to trust", "IB705") from error
+        except ValueError as error:
+            raise _unreachable(address, f"its proxy cannot be used: {error}") from error
 
-    def _verification(self, url: str) -> bool | str:
-        parts = urlsplit(url)
-        if {parts.hostname, f"{parts.hostname}:{parts.port}"} & {*self._trusted_hosts}:
-            return False
-        return self._certificate or True
+    def _context(self, trust: str) -> "SSLContext | None":
+        from imagebuilder import connections  # as in `_open_pool`
+
+        match trust:
+            case "nobody":
+                return None
+            case "anybody":
+                return connections.trusting_anybody()
+            case _:
+                import certifi  # the same on every machine
+
+                return connections.trusting(self._certificate or certifi.where())
+
+    def _trust(self, address: str, proxy: str) -> Literal["nobody", "anybody", "authorities"]:
+        """Say whose certificates are accepted on the way to an address; plain http asks nobody for one."""
+        parts = urlsplit(address)
+        if "https" not in (parts.scheme, urlsplit(proxy).scheme):
+            return "nobody"
+        trusted = not self._trusted_hosts.isdisjoint({parts.hostname, f"{parts.hostname}:{parts.port}"})
+        return "anybody" if trusted else "authorities"
 
 
 def _target(address: str, location: str) -> str:
@@ -162,12 +201,8 @@ def _target(address: str, location: str) -> str:
         target = urljoin(address, location)
         origin(target)
     except ValueError as error:  # brackets that do not match, a port that is no number
-        raise _astray(address) from error
+        raise _refused(address, "it sends us on to something that is no address", "IB705") from error
     return target
-
-
-def _astray(address: str) -> RefusedError:
-    return _refused(address, "it sends us on to something that is no address", "IB705")
 
 
 class _MayPassError(Exception):
@@ -200,49 +235,6 @@ class _Received:
             self._sink(new)
 
 
-def origin(url: str) -> str:
-    """Return scheme, host and port: what credentials belong to."""
-    parts = urlsplit(url)
-    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme, 0)
-    return f"{parts.scheme}://{parts.hostname}:{port}"
-
-
-def host(url: str) -> str:
-    """Return host and port as written, without credentials: what may be shown."""
-    return urlsplit(url).netloc.rpartition("@")[2] or url
-
-
-def local_path(url: str) -> Path | None:
-    """Return the path of a `file:` address or of a plain path; None for anything else."""
-    if url.startswith("file:"):
-        return Path(unquote(urlsplit(url).path))
-    return None if "://" in url else Path(url)
-
-
-def credentials_of(url: str) -> Credentials | None:
-    """Return the user and password in an address."""
-    return _split_credentials(url)[1]
-
-
-def _split_credentials(url: str) -> tuple[str, Credentials | None]:
-    parts = urlsplit(url)
-    user, at, place = parts.netloc.rpartition("@")
-    name, _, password = user.partition(":")
-    return parts._replace(netloc=place).geturl(), (unquote(name), unquote(password)) if at else None
-
-
-def _session() -> "requests.Session":
-    import requests  # 60 ms, which a build that downloads nothing must not pay
-    import urllib3
-
-    urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # for trusted hosts, which the user named
-    session = requests.Session()
-    adapter = requests.adapters.HTTPAdapter(pool_connections=16, pool_maxsize=64)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    return session
-
-
 def _read_file(path: Path, sink: Callable[[bytes], object], *, limit: int) -> None:
     received = _Received(sink, limit, str(path))
     try:
@@ -255,29 +247,31 @@ def _read_file(path: Path, sink: Callable[[bytes], object], *, limit: int) -> No
         raise storage_error(error, path) from error
 
 
-def _check(response: "requests.Response", url: str) -> None:
-    status = response.status_code
+def _failed(response: "BaseHTTPResponse", url: str) -> Exception:
+    status = response.status
     if status in _MAY_PASS:
         wait = response.headers.get("Retry-After", "")
-        raise _MayPassError(f"it answers {status}", float(wait) if wait.isdigit() else 0)
-    if status in (401, 403, 407):
-        raise _refused(url, f"it answers {status}", "IB702")
+        return _MayPassError(f"it answers {status}", float(wait) if wait.isdigit() else 0)
     if status in (404, 410):
-        raise _not_found(url)
-    if not response.ok:
-        raise _refused(url, f"it answers {status}", "IB702")
+        return _not_found(url)
+    return _refused(url, f"it answers {status}", "IB702")
 
 
-def _reason(error: Exception) -> str:
-    import requests  # 60 ms, which a build that downloads nothing must not pay
+@contextmanager
+def _failures(address: str) -> Iterator[None]:
+    """Turn what can go wrong on the wire into our errors."""
+    from urllib3 import exceptions
 
-    if isinstance(error, requests.exceptions.Timeout):
-        return "it does not answer in time"
-    if isinstance(error, requests.exceptions.ProxyError):
-        return "the proxy refuses or cannot be reached"
-    if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return "the connection breaks"
-    return "no connection"
+    from imagebuilder import connections
+
+    try:
+        yield
+    except exceptions.SSLError as error:
+        raise _refused(address, "its certificate is not trusted", "IB705") from error
+    except exceptions.LocationValueError as error:
+        raise _not_found(address) from error
+    except (exceptions.HTTPError, OSError) as error:
+        raise _MayPassError(connections.reason(error)) from error
 
 
 def _offline(url: str) -> BuildError:
@@ -307,22 +301,13 @@ def _refused(url: str, reason: str, code: str) -> RefusedError:
 
 def _not_found(url: str) -> BuildError:
     return BuildError(
-        f"there is nothing at {_shown(url)}", hint="check the address of the index or mirror", code="IB703"
+        f"there is nothing at {shown(url)}", hint="check the address of the index or mirror", code="IB703"
     )
 
 
 def _too_large(url: str, limit: int) -> IntegrityError:
     return IntegrityError(
-        f"{_shown(url)} has more than {limit} bytes",
+        f"{shown(url)} has more than {limit} bytes",
         hint="the server answers with something else than was asked for; check its address",
         code="IB706",
     )
-
-
-def _shown(url: str) -> str:
-    """Leave out credentials: of servers of conda packages also those that stand in the path."""
-    if "://" not in url:
-        return url
-    parts = urlsplit(url)
-    path = _TOKEN.sub("/t/…/", parts.path)
-    return parts._replace(netloc=host(url), path=path, query="", fragment="").geturl()

@@ -1,6 +1,7 @@
 """A package index on loopback: wheels made on the spot, pages in JSON or HTML, logins and faults."""
 
 import base64
+import gzip
 import hashlib
 import io
 import json
@@ -77,7 +78,8 @@ def _urlsafe(content: bytes) -> str:
 class Index:
     """A running index. `faults` are used up one by one by requests whose path contains the key:
 
-    `500`, `429` or any status; `cut` breaks the connection half-way; `wrong` changes a byte; `to:URL` redirects.
+    `500`, `429` or any status; `cut` breaks the connection half-way; `wrong` changes a byte; `to:URL` redirects;
+    `encoded` compresses although nobody asked for it.
     `seen` holds what was asked: path and headers. `tls` is a file with a key and its certificate (see `certificate`).
     """
 
@@ -190,6 +192,8 @@ class _Handler(BaseHTTPRequestHandler):
         status, headers = 200, {"Content-Type": kind}
         if fault == "wrong":
             content = content[:-1] + bytes([content[-1] ^ 1])
+        if fault == "encoded":
+            content, headers["Content-Encoding"] = gzip.compress(content), "gzip"
         wanted = self.headers.get("Range", "")
         if wanted and self.index.ranges:
             first, _, last = wanted.removeprefix("bytes=").partition("-")

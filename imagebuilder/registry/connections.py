@@ -1,24 +1,21 @@
-"""Connections: pools of them, direct or by a proxy, with the certificates to trust.
+"""Connections to registries: within bounds of time and size, and with the system's authorities.
 
-The only module that imports urllib3 at once; it is imported when the first request is sent.
+Imports urllib3 at once, so it is imported when the first request is sent.
 """
 
 import http.client
 import io
 import ssl
 import time  # noqa: TID251 how long an answer may take is no part of an image
-from functools import cache
 from socket import socket
-from urllib.parse import unquote, urlsplit
 
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager, make_headers
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError
 
-from imagebuilder.registry.settings import BLOCK
+from imagebuilder import connections
+from imagebuilder.registry import addresses
 from layers.errors import UsageError
 
-_CONNECTIONS = 16
 # How much may come before our side gets any of it: heads, `100 Continue`, chunk sizes, trailers.
 _LONGEST_UNREAD = 1 << 20
 
@@ -85,45 +82,30 @@ class _SecurePool(HTTPSConnectionPool):
 
 
 def open_pool(proxy: str, authorities: str, *, secure: bool) -> PoolManager:
-    """Open a pool; one for https is `secure`, and trusts the authorities in a file (default: the system's).
+    """Open a pool that trusts the authorities in a file (default: the system's); one that is not secure needs none.
 
     Raises UsageError IB208 for a proxy or a file that cannot be used.
     """
-    parts = urlsplit(proxy)
-    context = _tls(authorities) if secure or parts.scheme == "https" else None
-    if not proxy:
-        pool = PoolManager(maxsize=_CONNECTIONS, blocksize=BLOCK, ssl_context=context)
-    else:
-        user, at, place = parts.netloc.rpartition("@")
-        headers = make_headers(proxy_basic_auth=unquote(user)) if at else None
-        try:
-            pool = ProxyManager(
-                f"{parts.scheme}://{place}",
-                proxy_headers=headers,
-                maxsize=_CONNECTIONS,
-                blocksize=BLOCK,
-                ssl_context=context,
-            )
-        except (HTTPError, ValueError) as error:
-            raise _unusable(f"cannot use the proxy {place}", "it is no http address", "correct HTTPS_PROXY") from error
+    trust = _trusting(authorities) if secure else None
+    try:
+        pool = connections.open_pool(proxy, trust)
+    except ValueError as error:
+        place = addresses.host(proxy)
+        raise _unusable(f"cannot use the proxy {place}", "it is no http address", "correct HTTPS_PROXY") from error
     pool.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
     return pool
 
 
-@cache
-def _tls(authorities: str) -> ssl.SSLContext:
-    """Trust the authorities in a file, or those of the system; certifi's only where the system has none.
-
-    To read them takes 25 ms, so all pools of a process share what has been read.
-    """
+def _trusting(authorities: str) -> ssl.SSLContext:
+    """Trust the authorities in a file, or those of the system; certifi's only where the system has none."""
     try:
-        context = ssl.create_default_context(cafile=authorities or None)
-    except (OSError, ssl.SSLError) as error:
+        context = connections.trusting(authorities)
+    except OSError as error:
         reason = "it holds no certificates" if isinstance(error, ssl.SSLError) else error.strerror or "it is damaged"
         hint = "correct SSL_CERT_FILE, or unset it to trust the authorities of the system"
         raise _unusable(f"cannot read the certificates in {authorities}", reason, hint) from error
     # A folder of authorities is looked at when one is needed, and not counted before.
-    if not context.cert_store_stats()["x509_ca"] and not ssl.get_default_verify_paths().capath:
+    if not authorities and not context.cert_store_stats()["x509_ca"] and not ssl.get_default_verify_paths().capath:
         import certifi  # 5 ms, which few systems need
 
         context.load_verify_locations(certifi.where())

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-from urllib.request import proxy_bypass
 
+from imagebuilder.proxies import proxy_for
 from imagebuilder.registry import addresses, failures
 from imagebuilder.registry.failures import CutError
 from imagebuilder.registry.settings import BLOCK, RegistrySettings
@@ -56,7 +56,7 @@ class Transport:
         """
         from urllib3 import Timeout
 
-        pool = self._pool(self._proxy(url), secure=urlsplit(url).scheme == "https")
+        pool = self._pool(url)
         timeout = Timeout(connect=self._settings.connect_timeout_s, read=self._settings.timeout_s + patience_s)
         with cuts(url):
             return pool.request(
@@ -95,25 +95,18 @@ class Transport:
                 raise failures.too_large(f"an answer of {addresses.host(url)}", limit)
         return b"".join(received)
 
-    def _proxy(self, url: str) -> str:
-        """Return the proxy for an address, as curl and Go read the environment; none for this machine itself."""
-        environment = self._settings.environment
+    def _pool(self, url: str) -> "PoolManager":
         parts = urlsplit(url)
-        left_out = environment.get("no_proxy") or environment.get("NO_PROXY", "")
-        if addresses.is_loopback(parts.hostname or "") or proxy_bypass(parts.netloc, {"no": left_out}):
-            return ""
-        names = (f"{parts.scheme}_proxy", f"{parts.scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY")
-        found = next((environment[name] for name in names if environment.get(name)), "")
-        return found if "://" in found or not found else f"http://{found}"
-
-    def _pool(self, proxy: str, *, secure: bool) -> "PoolManager":
+        environment = self._settings.environment
+        proxy = "" if addresses.is_loopback(parts.hostname or "") else proxy_for(url, environment)
+        key = proxy, "https" in (parts.scheme, urlsplit(proxy).scheme)
         with self._lock:
-            if (proxy, secure) not in self._pools:
+            if key not in self._pools:
                 from imagebuilder.registry import connections  # 70 ms, which only who asks a registry pays
 
-                authorities = self._settings.ca_file or self._settings.environment.get("SSL_CERT_FILE", "")
-                self._pools[proxy, secure] = connections.open_pool(proxy, authorities, secure=secure)
-            return self._pools[proxy, secure]
+                authorities = self._settings.ca_file or environment.get("SSL_CERT_FILE", "")
+                self._pools[key] = connections.open_pool(proxy, authorities, secure=key[1])
+            return self._pools[key]
 
 
 @contextmanager
@@ -121,13 +114,15 @@ def cuts(url: str) -> Iterator[None]:
     """Turn what can go wrong on the wire into our errors."""
     from urllib3 import exceptions
 
+    from imagebuilder import connections
+
     host = addresses.host(url)
     try:
         yield
     except exceptions.LocationParseError as error:
         raise failures.bad_place(host, "to something that is no address") from error
     except exceptions.ProxyError as error:
-        raise CutError("the proxy refuses or cannot be reached") from error
+        raise CutError(connections.reason(error)) from error
     except exceptions.SSLError as error:
         said = str(error).upper().replace(" ", "_")
         if any(mark in said for mark in _NO_TLS):
@@ -135,22 +130,10 @@ def cuts(url: str) -> Iterator[None]:
         if "CERTIFICATE" in said:
             raise failures.untrusted(host, _reason(error)) from error
         raise CutError("the TLS connection breaks") from error
-    except exceptions.NewConnectionError as error:  # for urllib3 a kind of timeout, which it is not
-        raise CutError(_unconnected(error)) from error
-    except exceptions.TimeoutError as error:
-        raise CutError("it does not answer in time") from error
     except (exceptions.HTTPError, OSError) as error:
         if _TLS_ALERT in repr(error):
             raise failures.with_tls(host) from error
-        raise CutError("the connection breaks") from error
-
-
-def _unconnected(error: Exception) -> str:
-    from urllib3 import exceptions
-
-    if isinstance(error, exceptions.NameResolutionError):
-        return "there is no such host"
-    return "the connection is refused" if "refused" in str(error) else "no connection"
+        raise CutError(connections.reason(error)) from error
 
 
 def _reason(error: Exception) -> str:
