@@ -51,7 +51,7 @@ def build(request: BuildRequest, progress: Progress) -> BuildOutcome:
             request.compression,
             request.workers,
             use_cache=request.use_cache,
-            elsewhere=known_layers.finders(request, pins, cache.store, progress),
+            elsewhere=known_layers.finders(request, pins, cache.store, progress, early=early),
             early=early,
         )
         own = workshop.make(specs, progress)

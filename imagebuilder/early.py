@@ -51,6 +51,11 @@ class EarlyUploads:
         """The repository, open."""
         return self._open().repository
 
+    @property
+    def begun(self) -> bool:
+        """Say whether anything was sent."""
+        return bool(self._fates)
+
     def send(self, blob: Descriptor) -> None:
         """Begin to send a blob of the store; returns at once."""
         from concurrent.futures import Future  # 8 ms that a build that makes nothing is not worth

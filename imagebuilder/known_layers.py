@@ -5,12 +5,14 @@ every layer that is made or in the cache (docs/decisions/0191-layers-that-the-lo
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
 
 from buildpacks.api import LayerSpec
 from imagebuilder import lock as lockfile
 from imagebuilder import recorded, reference, together
+from imagebuilder.early import EarlyUploads
 from imagebuilder.lock import PlatformLock
 from imagebuilder.make import Finder, MadeLayer
 from imagebuilder.progress import Progress
@@ -25,16 +27,26 @@ from layers.layer import Layer
 from layers.values import dataclass, replace
 
 if TYPE_CHECKING:  # see below
+    from contextlib import AbstractContextManager
+
     from imagebuilder.registry.client import Repository
 
 # Questions at a time: each is one round trip.
 _QUESTIONS = 8
 
 
-def finders(request: BuildRequest, pins: PlatformLock, store: BlobStore, progress: Progress) -> tuple[Finder, ...]:
+def finders(
+    request: BuildRequest,
+    pins: PlatformLock,
+    store: BlobStore,
+    progress: Progress,
+    *,
+    early: EarlyUploads | None = None,
+) -> tuple[Finder, ...]:
     """Return what finds layers in the repositories that a build pushes to, then in the caches it is to use.
 
-    The former finds none if all bytes are needed here, for an output.
+    The former finds none if all bytes are needed here, for an output. What it finds missing is not asked for again
+    when it is sent `early`.
     """
     if not request.use_cache:
         return ()
@@ -42,7 +54,7 @@ def finders(request: BuildRequest, pins: PlatformLock, store: BlobStore, progres
     records = {each.key: each for each in pins.layers}
     found: list[Finder] = []
     if records and pushes_alone:
-        found.append(_Search(request, records, progress).find)
+        found.append(_Search(request, records, progress, early).find)
     if request.cache_from and not request.offline:
         from imagebuilder import shared_cache  # few builds share layers, and the registry client takes 25 ms
 
@@ -137,6 +149,7 @@ class _Search:
     request: BuildRequest
     records: Mapping[Digest, RecordedLayer]
     progress: Progress
+    early: EarlyUploads | None
 
     def find(self, specs: Sequence[LayerSpec]) -> Sequence[MadeLayer | None]:
         """Return those that one of the repositories has."""
@@ -159,20 +172,24 @@ class _Search:
         """Ask one repository after the other, each for what no other has."""
         if not records:
             return {}
-        from imagebuilder import remote  # 20 ms that only who asks pays
-        from imagebuilder.registry.client import open_repository
-
         found: dict[RecordedLayer, Reference] = {}
         names = {name.name: name for name in map(reference.parse, self.request.tags)}
         with self.progress.step("registry") as step:
             for name in names.values():
                 missing = [record for record in records if record not in found]
-                settings = remote.settings_of(self.request, self.progress)
-                with open_repository(name, settings=settings, push=True) as repository:
+                with self._open(name) as repository:
                     there = together.run(partial(self._is_in, repository), missing, workers=_QUESTIONS)
                 found |= {record: name for record, has in zip(missing, there, strict=True) if has}
             step.finish(f"{len(found)} of {len(records)} layers that the lock knows are there")
         return found
+
+    def _open(self, name: Reference) -> "AbstractContextManager[Repository]":
+        if self.early and self.early.name.name == name.name:
+            return nullcontext(self.early.repository)  # one login, and connections that are kept for what is sent
+        from imagebuilder import remote  # 20 ms that only who asks pays
+        from imagebuilder.registry.client import open_repository
+
+        return open_repository(name, settings=remote.settings_of(self.request, self.progress), push=True)
 
     def _is_in(self, repository: "Repository", record: RecordedLayer, _given_up: GivenUp) -> bool:
         return repository.has_blob(self._layer(record).descriptor)

@@ -126,6 +126,8 @@ class _Push:
 
     def _run(self, tags: Sequence[str], pool: ThreadPoolExecutor) -> Pushed:
         root = self._parts.root.digest
+        if self._early and self._early.begun:
+            self._early.send(self._parts.blobs[-1])  # the config is as new as layers are; it goes meanwhile
         found = list(pool.map(self._repository.head, tags))
         wrong = tuple(tag for tag, now in zip(tags, found, strict=True) if now is None or now.digest != root)
         blobs = self._parts.blobs

@@ -37,6 +37,7 @@ class Repository:
     def __init__(self, reference: Reference, *, settings: RegistrySettings, push: bool) -> None:
         self.reference = reference
         self._session = Session(reference, settings=settings, push=push)
+        self._absent: set[Digest] = set()  # blobs that were asked for, so that an upload need not ask again
 
     def __enter__(self) -> "Repository":
         return self
@@ -88,8 +89,11 @@ class Repository:
     def _has_blob(self, blob: Descriptor) -> bool:
         url = self._session.url(f"blobs/{blob.digest}")
         with self._session.once("HEAD", url, what=f"blob {blob.digest}", expected=(200, 404)) as response:
+            if response.status == 404:
+                self._absent.add(blob.digest)
+                return False
             length = response.headers.get("Content-Length", "")
-            return response.status == 200 and (not length.isdecimal() or int(length) == blob.size)
+            return not length.isdecimal() or int(length) == blob.size
 
     def blob(self, descriptor: Descriptor) -> Iterator[bytes]:
         """Yield a blob; the last chunk comes only if the whole was what the descriptor promised.
@@ -108,9 +112,12 @@ class Repository:
     ) -> Uploaded:
         """Bring a blob into the repository unless it is there; `mount_from` is a repository that has it.
 
+        It is not asked for if `has_blob` has just said that it is not there.
         `on_progress` is told how many bytes were sent; a negative number if some must be sent again.
         """
-        return Upload(self._session, descriptor, source, on_progress).run(mount_from)
+        absent = descriptor.digest in self._absent
+        self._absent.discard(descriptor.digest)
+        return Upload(self._session, descriptor, source, on_progress).run(mount_from, absent=absent)
 
     def push_manifest(self, descriptor: Descriptor, content: bytes, tag: str) -> None:
         """Put the exact bytes of a manifest or an index under a tag, or under its own digest if `tag` is empty."""

@@ -37,9 +37,9 @@ class Upload:
         self._what = f"blob {descriptor.digest}"
         self._told = 0
 
-    def run(self, mount_from: str) -> Uploaded:
-        """Bring the blob there in the cheapest way."""
-        if self.present():
+    def run(self, mount_from: str, *, absent: bool = False) -> Uploaded:
+        """Bring the blob there in the cheapest way; `absent` says that it was asked for, and is not there."""
+        if not absent and self.present():
             return "present"
         location = self._begin(mount_from)
         if not location:

@@ -1,9 +1,11 @@
 """Layers that the lock knows: neither fetched for nor made if the registry has them, and never believed otherwise."""
 
+import base64
 import json
 import resource
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,19 +15,23 @@ import tomli
 import tomli_w
 
 from buildpacks.api import LayerSpec
-from imagebuilder import known_layers, lock
-from imagebuilder.make import MadeLayer
+from imagebuilder import early, known_layers, lock, recorded
+from imagebuilder.cache import Cache
+from imagebuilder.make import MadeLayer, Workshop
 from imagebuilder.progress import Progress
 from imagebuilder.request import BuildRequest
+from layers import entry
 from layers.canonical import Json
 from layers.descriptor import LAYER_GZIP, Descriptor, Platform
 from layers.digest import Digest
-from layers.layer import Layer
+from layers.layer import Layer, write_layer
 from tests import world
 from tests.imagebuilder.test_lock import PINS
 from tests.registry import Registry
+from tests.serving import Answer, Application, Request
 from tests.world import World
 
+DEMO = entry.file("demo", b"demo")
 FLASK = {"requirements.txt": "flask\n", "main.py": "print('hello')\n"}
 PINNED = ["debian:trixie base", "debian:trixie interpreter", "environment", "site-packages"]
 
@@ -249,3 +255,45 @@ def test_a_record_is_believed_if_the_registry_has_what_it_names_and_an_audit_fin
     audited = place.run("audit", f"{registry.address}/shop:1", "app")
     assert audited.returncode == 1, audited.stderr
     assert "environment" in audited.stdout + audited.stderr
+
+
+def test_the_config_is_sent_while_the_tag_is_asked_for(place: World, registry: Registry) -> None:
+    place.app(FLASK)
+
+    def wait(request: Request, answer: Application) -> Answer:
+        if (request.method, "/manifests/" in request.path) == ("HEAD", True):
+            for _ in range(1000):
+                if len(registry.repository("shop").blobs) == len(PINNED) + 3:
+                    break
+                threading.Event().wait(0.01)
+            else:
+                return Answer(403)
+        return answer(request)
+
+    registry.faults.append(wait)
+    assert uploaded(pushed(place, registry)) == len(PINNED) + 3  # launchers, the application, and the config
+
+
+def test_a_layer_that_is_missing_is_asked_for_and_sent_with_one_login_and_one_question(tmp_path: Path) -> None:
+    cache, spec = Cache(tmp_path / "cache"), LayerSpec("demo", {"wheel": "a"}, lambda _files: [DEMO], pinned=True)
+    known = write_layer(Cache(tmp_path / "before").store, [DEMO], created_by="demo", compression="gzip")
+    pins = replace(PINS, layers=(recorded.record(spec, recorded.key(spec, "gzip"), known),))
+    with Registry(users={"ann": "se:cret"}, scheme="bearer").running() as registry:
+        login = {"auths": {registry.address: {"auth": base64.b64encode(b"ann:se:cret").decode()}}}
+        (tmp_path / "config.json").write_text(json.dumps(login))
+        request = BuildRequest(
+            *(tmp_path, "shop", Platform("linux", "amd64")),
+            push=True,
+            tags=(f"{registry.address}/shop:1",),
+            environment={"DOCKER_CONFIG": str(tmp_path)},
+        )
+        with early.uploads(request, cache.store, Progress()) as going:
+            assert going
+            search = known_layers.finders(request, pins, cache.store, Progress(), early=going)
+            workshop = Workshop(cache, lambda _sources, *_: {}, "gzip", 2, elsewhere=search, early=going)
+            (made,) = workshop.make([spec], Progress())
+            sent = going.fate(made.layer.descriptor)
+            assert (made.cached, sent and sent.result(10)) == (False, "uploaded")
+        asked = [one.method for one in registry.traffic.requests if "/blobs/" in one.path]
+        assert asked == ["HEAD", "HEAD", "POST", "PUT"]  # the first is told where to log in
+        assert registry.traffic.asked("GET", "/token") == 1

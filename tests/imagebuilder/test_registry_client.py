@@ -59,6 +59,25 @@ def test_a_blob_is_sent_once_and_found_the_next_time(registry: Registry, tmp_pat
     assert requests(registry) == [*("HEAD blobs", "POST blobs", "PUT blobs"), *["HEAD blobs"] * 3, "GET blobs"]
 
 
+def test_a_blob_that_was_asked_for_and_is_not_there_is_sent_without_another_question(registry: Registry) -> None:
+    with opened(registry) as repository:
+        assert not repository.has_blob(BLOB)
+        assert repository.push_blob(BLOB, lambda: [LAYER]) == "uploaded"
+        assert registry.traffic.asked("HEAD", "/blobs/") == 1
+        assert repository.push_blob(BLOB, lambda: [LAYER]) == "present"
+    assert registry.traffic.asked("HEAD", "/blobs/") == 2
+
+
+def test_a_blob_of_another_size_is_no_blob_that_could_be_sent(registry: Registry) -> None:
+    registry.put_blob("team/app", LAYER)
+    other = replace(BLOB, size=BLOB.size + 1)
+    with opened(registry) as repository:
+        assert not repository.has_blob(other)
+        with pytest.raises(IntegrityError) as caught:
+            repository.push_blob(other, lambda: [LAYER, b"x"])
+    assert caught.value.code == "IB214"
+
+
 def test_an_empty_blob_goes_there_and_back(registry: Registry) -> None:
     empty = Descriptor(LAYER_GZIP, Digest.of(b""), 0)
     with opened(registry) as repository:
