@@ -6,7 +6,9 @@ of a large application are grouped the same way, by their paths (`imagebuilder.p
 """
 
 import heapq
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
+from itertools import accumulate
 from typing import Literal
 
 from layers.digest import sha256
@@ -14,6 +16,7 @@ from layers.values import dataclass
 
 # As large or larger is alone; so many bytes of files at most are sent again for a neighbour's sake.
 SHARED_BYTES = 1_000_000
+_BITS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +48,12 @@ def groups(
     those, the smallest go with the small ones, for which a quarter of the layers is reserved.
     """
     made_here = frozenset(built)
-    first = sorted(sizes, key=lambda name: (name not in made_here, -sizes[name], name))[: most - most // 4]
-    apart = sorted(name for name in first if name in made_here or sizes[name] >= shared)
+    alone = [name for name, size in sizes.items() if size >= shared or name in made_here]
+    alone.sort(key=lambda name: (name not in made_here, -sizes[name], name))
+    apart = frozenset(alone[: most - most // 4])
     rest = {name: size for name, size in sizes.items() if name not in apart}
     return (
-        *(Group((name,), "built" if name in made_here else "large") for name in apart),
+        *(Group((name,), "built" if name in made_here else "large") for name in sorted(apart)),
         *_by_hash(rest, most - len(apart), shared),
     )
 
@@ -62,27 +66,29 @@ def _by_hash(sizes: Mapping[str, int], most: int, shared: int) -> Iterable[Group
     """
     if not sizes:
         return ()
-    hashes = {name: _bits_of(name) for name in sizes}
+    # In the order of their hashes each group is a run, and what it has is the difference of two sums.
+    names = sorted((_hash_of(name), name) for name in sizes)
+    sums = [0, *accumulate(sizes[name] for _, name in names)]
 
-    def ranked(bits: str, names: list[str]) -> tuple[int, str, list[str]]:
+    def ranked(bits: str, start: int, end: int) -> tuple[int, str, int, int]:
         """Rank the groups by their bytes; what cannot or need not be split comes last."""
-        size = sum(sizes[name] for name in names)
-        return (-size if size > shared and len(names) > 1 else 0, bits, names)
+        size = sums[end] - sums[start]
+        return (-size if size > shared and end - start > 1 else 0, bits, start, end)
 
-    found = [ranked("", sorted(sizes))]
+    found = [ranked("", 0, len(names))]
     while found[0][0] and len(found) < most:
-        _, bits, names = heapq.heappop(found)
-        while len({hashes[name][len(bits)] for name in names}) == 1:
-            bits = hashes[names[0]][: len(bits) + 1]
-        halves: dict[str, list[str]] = {f"{bits}0": [], f"{bits}1": []}
-        for name in names:
-            halves[hashes[name][: len(bits) + 1]].append(name)
-        for half in halves.items():
-            heapq.heappush(found, ranked(*half))
-    return (Group(tuple(names), "small", bits) for _, bits, names in sorted(found, key=lambda one: one[1]))
+        _, _, start, end = heapq.heappop(found)
+        first, last = names[start][0], names[end - 1][0]
+        bit = (first ^ last).bit_length() - 1
+        bits = f"{first:0{_BITS}b}"[: _BITS - 1 - bit]
+        middle = bisect_left(names, (last >> bit << bit, ""), start, end)
+        heapq.heappush(found, ranked(f"{bits}0", start, middle))
+        heapq.heappush(found, ranked(f"{bits}1", middle, end))
+    runs = sorted((bits, start, end) for _, bits, start, end in found)
+    return (Group(tuple(sorted(name for _, name in names[start:end])), "small", bits) for bits, start, end in runs)
 
 
-def _bits_of(name: str) -> str:
+def _hash_of(name: str) -> int:
     hasher = sha256()
     hasher.update(name.encode("utf-8", "surrogateescape"))
-    return f"{int(hasher.hexdigest(), 16):0256b}"
+    return int.from_bytes(hasher.digest(), "big")

@@ -21,6 +21,7 @@ from layers.entry import Entry, SourceFile
 
 # Data of this size in an application is more often forgotten than meant.
 _LARGE = 100 << 20
+_AT_A_TIME = 1000
 
 
 def layers(request: BuildRequest, at: str, progress: Progress) -> Iterator[LayerSpec]:
@@ -46,15 +47,18 @@ def _layer(part: Part, request: BuildRequest, listed_ns: int) -> LayerSpec:
 def _key(entries: Sequence[Entry], folder: str, listed_ns: int) -> dict[str, Json]:
     """Name all that the layer's bytes depend on; empty if a file is so young that its time says nothing.
 
-    Of the files that is a hash, made one by one: there may be a hundred thousand.
+    Of the files that is a hash, made of some at a time: there may be a hundred thousand.
     """
     hasher = digest.sha256()
-    for each in entries:
-        said: tuple[int, ...] = ()
-        if isinstance(each.content, SourceFile):
-            said = each.content.stamp
-            if not content.is_settled(each.content.stamp[-1], listed_ns):
-                return {}
-        hasher.update(canonical.encode((each.path, each.mode, each.target, said)))
+    for start in range(0, len(entries), _AT_A_TIME):
+        rows: list[Json] = []
+        for each in entries[start : start + _AT_A_TIME]:
+            said: tuple[int, ...] = ()
+            if isinstance(each.content, SourceFile):
+                said = each.content.stamp
+                if not content.is_settled(said[-1], listed_ns):
+                    return {}
+            rows.append((each.path, each.mode, each.target, said))
+        hasher.update(canonical.encode(rows))
     files = Digest.from_hasher(hasher).value
     return {"layer": parted.NAME, "folder": folder, "files": files}

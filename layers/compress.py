@@ -98,21 +98,27 @@ def media_type(compression: Compression) -> str:
 
 def _parts(tar: Iterable[Content], reader: Reader, size: int, *, kept: int | None) -> Iterator[_Part]:
     """Cut a tar into chunks of `size` bytes and, between them, streams of members that have at least `kept` bytes."""
-    pending = bytearray()
+    pending: list[bytes] = []
+    missing = size
     for piece in tar:
         if kept is not None and isinstance(piece, Deflated) and piece.size >= kept:
             if pending:
-                yield _Part(bytes(pending))
-                pending.clear()
+                yield _Part(b"".join(pending))
+                pending, missing = [], size
             yield from _kept(piece, reader)
             continue
-        for chunk in reader.read(piece):
-            pending += chunk
-            while len(pending) >= size:
-                yield _Part(bytes(pending[:size]))
-                del pending[:size]
+        for read in reader.read(piece):
+            rest = read
+            while len(rest) >= missing:
+                pending.append(rest[:missing])
+                rest = rest[missing:]
+                yield _Part(b"".join(pending))
+                pending, missing = [], size
+            if rest:
+                pending.append(rest)
+                missing -= len(rest)
     if pending:
-        yield _Part(bytes(pending))
+        yield _Part(b"".join(pending))
 
 
 def _kept(content: Deflated, reader: Reader) -> Iterator[_Part]:
