@@ -107,14 +107,15 @@ def environment(distributions: frozenset[str]) -> Mapping[str, str]:
 
 
 def _django(app: App, distributions: frozenset[str]) -> Start | None:
-    if "django" not in distributions or "manage.py" not in app.files:
+    there = frozenset(app.files) if "django" in distributions else frozenset()
+    if "manage.py" not in there:
         return None
     named = _SETTINGS.search(_text(app, "manage.py"))
     parts = named[1].split(".")[:-1] if named else []
     folders = ["/".join(parts[:end]) for end in range(len(parts), 0, -1)]
     folders += [path.removesuffix("/wsgi.py") for path in app.glob("*/wsgi.py")]
     for interface in ("wsgi", "asgi"):
-        folder = next((folder for folder in folders if f"{folder}/{interface}.py" in app.files), None)
+        folder = next((folder for folder in folders if f"{folder}/{interface}.py" in there), None)
         if folder:
             target = f"{folder.replace('/', '.')}.{interface}:application"
             if start := _serve(target, interface, distributions, f"Django project with {folder}/{interface}.py"):
@@ -197,7 +198,8 @@ def _modules(app: App) -> Iterator[str]:
     packages = [folder for folder in folders if folder.isidentifier()]
     names = [f"{name}.py" for name in _MODULES]
     names += [f"{package}/{name}.py" for name in (*_MODULES, "__init__") for package in packages]
-    return (name for name in names if name in app.files)
+    there = frozenset(app.files)
+    return (name for name in names if name in there)
 
 
 def _serve(

@@ -5,7 +5,6 @@ know whether it has to be read costs as much as the layer (docs/decisions/0181-t
 """
 
 import os
-import time  # noqa: TID251 is compared with the times of files, and reaches no image
 from collections.abc import Iterator, Sequence
 
 from buildpacks.api import LayerSpec
@@ -14,7 +13,7 @@ from imagebuilder.parted import Part
 from imagebuilder.progress import Progress
 from imagebuilder.request import BuildRequest
 from imagebuilder.text import printable
-from layers import canonical, content, digest, tree
+from layers import canonical, content, digest
 from layers.canonical import Json
 from layers.digest import Digest
 from layers.entry import Entry, SourceFile
@@ -24,18 +23,17 @@ _LARGE = 100 << 20
 _AT_A_TIME = 1000
 
 
-def layers(request: BuildRequest, at: str, progress: Progress) -> Iterator[LayerSpec]:
+def layers(request: BuildRequest, progress: Progress) -> Iterator[LayerSpec]:
     """Describe the layers of the files of an application; warn of those that are hardly meant to be in an image."""
-    listed_ns = time.time_ns()
-    found = tree.entries(request.source, at=at, ignored=request.ignored)
-    for entry in found:
+    listing = request.app.listing
+    for entry in listing.entries:
         if entry.size >= _LARGE:
             progress.warn(
                 f"{printable(entry.path)} has {entry.size / 1e6:.0f} MB; "
                 "name it in .imagebuilderignore if the image can do without it"
             )
-    for part in parted.parts(found, at=at):
-        yield _layer(part, request, listed_ns)
+    for part in parted.parts(listing.entries, at=listing.at):
+        yield _layer(part, request, listing.began_ns)
 
 
 def _layer(part: Part, request: BuildRequest, listed_ns: int) -> LayerSpec:

@@ -82,8 +82,7 @@ def pinned(request: BuildRequest, plan: Plan, supplied: Suppliers, progress: Pro
 
     Raises BuildError IB430 if the lock does not fit and the request says `--locked`.
     """
-    locks = lockfile.read(request.source)
-    old = locks.get(str(request.platform))
+    old = lockfile.read(request.source).get(str(request.platform))
     reasons = stale.reasons(plan, request, old)
     if not reasons and old:
         _warn_of_libraries(old, progress)
@@ -123,6 +122,7 @@ def _renew(
         pins = replace(pins, layers=old.layers if old else ())
         supplied.forget()
         changed = lockfile.write(request.source, {**locks, name: pins})
+        request.app.list_again()  # that took its time, and the lock may be in the image
         step.finish(
             f"{len(pins.distributions)} Python packages, {len(pins.base.packages)} OS packages; "
             f"{lockfile.FILE} {'written' if changed else 'unchanged'}"
@@ -254,7 +254,7 @@ def describe_layers(
         *([standalone.layer(pins.interpreter, unpacked)] if pins.interpreter and pins.interpreter.archive else []),
         *(spec for result in results for spec in result.layers),
         *([launcher_layer(run.processes, pins.interpreter.executable)] if pins.interpreter else []),
-        *application.layers(request, run.working_dir.lstrip("/"), progress),
+        *application.layers(request, progress),
     ]
 
 

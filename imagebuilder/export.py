@@ -8,6 +8,7 @@ import datetime as dt  # noqa: TID251 checks that a date exists; reads no clock
 from collections.abc import Mapping, Sequence
 
 from buildpacks.api import Process
+from buildpacks.app import WORKSPACE
 from imagebuilder.image import Image
 from layers import canonical, decompress
 from layers.blobs import BlobStore
@@ -60,7 +61,7 @@ class RunConfiguration:
     base_layers: int = 0
     base_config: Mapping[str, Json] = field(default_factory=dict)
     user: str = "65532:65532"
-    working_dir: str = "/workspace"
+    working_dir: str = f"/{WORKSPACE}"
 
     def __post_init__(self) -> None:
         if not _is_time(self.created):

@@ -7,6 +7,7 @@ Bytecode is left out whatever the rules say, because it is never the same twice.
 import errno
 import os
 import stat
+import time  # noqa: TID251 is compared with the times of files, and reaches no image
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,11 +28,29 @@ _SHOWN = 100
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL)
 
 
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What was in a folder: entries under `at`. What has changed since `began_ns` may have done so before or after."""
+
+    entries: tuple[Entry, ...]
+    at: str
+    began_ns: int
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The paths of the files and links in the folder, sorted by their bytes."""
+        return tuple(item.path[len(self.at) + 1 :] for item in self.entries if item.kind is not Kind.DIRECTORY)
+
+
+def listing(root: Path, *, at: str, ignored: Callable[[str], bool]) -> Listing:
+    """List what is under `root`, as `entries` does."""
+    began_ns = time.time_ns()
+    return Listing(entries(root, at=at, ignored=ignored), at, began_ns)
+
+
 def list_files(root: Path, *, ignored: Callable[[str], bool]) -> tuple[str, ...]:
     """Return the paths of the files and links under `root` that are not ignored, sorted by their bytes."""
-    prefix = len("root/")
-    found = entries(root, at="root", ignored=ignored)
-    return tuple(item.path[prefix:] for item in found if item.kind is not Kind.DIRECTORY)
+    return listing(root, at="root", ignored=ignored).files
 
 
 def entries(root: Path, *, at: str, ignored: Callable[[str], bool]) -> tuple[Entry, ...]:

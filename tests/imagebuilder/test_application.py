@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 def keys(folder: Path) -> dict[str, Mapping[str, Json]]:
     """Return the keys of the layers by their names."""
     request = BuildRequest(folder, "app", Platform("linux", "amd64"))
-    return {spec.name: spec.key for spec in application.layers(request, "workspace", Progress())}
+    return {spec.name: spec.key for spec in application.layers(request, Progress())}
 
 
 def key(folder: Path) -> Mapping[str, Json]:
@@ -116,3 +116,24 @@ def test_a_time_that_is_round_says_less() -> None:
     assert not is_settled(12 * _SECOND, 13 * _SECOND)
     assert is_settled(12 * _SECOND, 15 * _SECOND)
     assert not is_settled(12_345_678_901, 2 * _SECOND)  # the clock went back
+
+
+def test_the_application_is_listed_once_for_detection_and_its_layers_until_it_is_to_be_listed_again(
+    folder: Path,
+) -> None:
+    asked: list[str] = []
+
+    def ignored(path: str) -> bool:
+        asked.append(path)
+        return False
+
+    request = BuildRequest(folder, "app", Platform("linux", "amd64"), ignored=ignored)
+    assert request.app.files == ("link", "main.py", "package/part.py")
+    assert request.app.glob("*.py") == ("main.py",)
+    assert len(list(application.layers(request, Progress()))) == 1
+    assert sorted(asked) == sorted({*asked})
+    (folder / "later.py").write_text("")
+    request.app.list_again()
+    assert "later.py" in request.app.files
+    (spec,) = application.layers(request, Progress())
+    assert "workspace/later.py" in [each.path for each in spec.entries({})]

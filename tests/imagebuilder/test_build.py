@@ -49,6 +49,15 @@ def pinned(app: Path) -> dict[str, str]:
     return {package["name"]: package["version"] for package in packages}
 
 
+def test_a_lock_that_is_in_the_image_may_be_written_by_the_build(place: World) -> None:
+    app = place.app({**FLASK, ".imagebuilderignore": "!imagebuilder.lock\n"})
+    built(place, app)
+    (app / "requirements.txt").write_text("flask\nlarge\n")
+    built(place, app)
+    listed = done(place.run("inspect", "oci:dist/app.oci", "--files"))
+    assert "workspace/imagebuilder.lock" in listed
+
+
 def test_an_image_holds_the_base_the_interpreter_the_packages_and_the_application(place: World) -> None:
     document = built(place, place.app(FLASK))
     names = ["debian:trixie base", "debian:trixie interpreter", "environment", "site-packages", "launchers"]
