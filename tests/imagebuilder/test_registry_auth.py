@@ -2,13 +2,18 @@
 
 import base64
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from oras.auth.utils import parse_auth_header
 
 from imagebuilder import reference
-from imagebuilder.registry import addresses, client, credentials
+from imagebuilder.registry import addresses, auth, client, credentials
 from imagebuilder.registry.client import Repository
 from imagebuilder.registry.settings import RegistrySettings
 from layers.errors import BuildError, RefusedError, UsageError
@@ -112,6 +117,26 @@ def test_a_token_server_elsewhere_is_not_told_who_we_are_unless_it_was_named(
             with opened(registry, variables, token_hosts=named) as repository:
                 repository.manifest("latest")  # its token is worth nothing; then the registry names its own server
         assert ["authorization" in one.headers for one in thief.traffic.requests] == [False, True]
+
+
+WORDS = st.tuples(
+    st.sampled_from(["realm", "service", "scope", "error"]), st.text(st.characters(exclude_characters='"\n'))
+)
+
+
+@given(st.sampled_from(["Bearer ", "bearer  "]), st.lists(WORDS), st.sampled_from([",", ", ", " "]))
+def test_a_challenge_is_read_as_oras_reads_it(scheme: str, words: list[tuple[str, str]], joint: str) -> None:
+    challenge = scheme + joint.join(f'{name}="{value}"' for name, value in words)
+    expected = parse_auth_header(challenge)
+    assert auth.read_challenge(challenge) == (expected.realm or "", expected.service or "")
+
+
+def test_a_challenge_as_registries_put_it_takes_no_client_of_another() -> None:
+    said = 'Bearer realm="https://auth.example/token",service="it",scope="repository:app:pull,push"'
+    code = "import sys; from imagebuilder.registry import auth; print(auth.read_challenge(sys.argv[1]), *sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", code, said], capture_output=True, text=True, check=True).stdout
+    assert shown.startswith("('https://auth.example/token', 'it') ")
+    assert {"oras", "requests"}.isdisjoint(shown.split())
 
 
 @pytest.mark.parametrize("realm", ["http://127.0.0.2:9/token", "registry of the tests", "https://a:b@127.0.0.2/"])
