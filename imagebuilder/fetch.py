@@ -75,6 +75,7 @@ class Downloader:
             whole = dict(zip(wanted, pool.map(functools.partial(_is_whole, store), wanted), strict=True))
             arrived({digest: path for digest, path in files.items() if whole[digest]})
             missing = [source for digest, source in wanted.items() if not whole[digest]]
+            missing.sort(key=lambda source: -(source.size or 0))  # what is made of the largest takes longest
             if missing:
 
                 def bring(web: Web, source: Source) -> bool:
@@ -209,7 +210,8 @@ class Downloader:
 def _download(web: Web, source: Source, store: BlobStore, *, url: str, on_progress: Progress) -> None:
     received = 0
     try:
-        with store.writer(source.digest, source.size) as blob:
+        # Not durable: what is there is hashed before it is used, and fetched again if it is damaged.
+        with store.writer(source.digest, source.size, durable=False) as blob:
 
             def sink(chunk: bytes) -> None:
                 nonlocal received

@@ -1,7 +1,8 @@
 """The content-addressed store: an OCI image layout on disk (image-spec, image-layout.md), safe to kill and to share.
 
 A blob becomes visible under its digest only after its bytes were hashed, counted, written and synced, so whatever is
-named is whole. Two processes that write the same blob write the same bytes: the later rename changes nothing.
+named is whole. Downloads alone are not synced: what is there of them is hashed again before it is used. Two processes
+that write the same blob write the same bytes: the later rename changes nothing.
 """
 
 import errno
@@ -21,29 +22,48 @@ from layers.values import dataclass
 
 _LAYOUT = {"imageLayoutVersion": "1.0.0"}
 _CHUNK = 1 << 20
+_AT_A_TIME = 1 << 18
 _serial = itertools.count()
 # What the names of unfinished files begin with: they are nobody's once the process that wrote them has ended.
 PARTIAL = ".partial-"
 
 
 class BlobWriter:
-    """An open temporary file that is hashed and counted as it is written."""
+    """An open temporary file that is hashed and counted as it is written.
+
+    Small chunks are gathered: to hash or write each would give the turn to another thread, and wait for it again.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._hasher = digest.sha256()
+        self._gathered = bytearray()
         self.size = 0
 
     def write(self, chunk: bytes | memoryview) -> None:
         """Append a chunk."""
-        self._hasher.update(chunk)
-        self._file.write(chunk)
         self.size += len(chunk)
+        if len(self._gathered) + len(chunk) < _AT_A_TIME:
+            self._gathered += chunk
+            return
+        self.flush()
+        self._pass_on(chunk)
+
+    def flush(self) -> None:
+        """Hash what is gathered, and give it to the file."""
+        self._pass_on(memoryview(self._gathered))
+        self._gathered = bytearray()
 
     @property
     def digest(self) -> Digest:
         """The digest of what has been written so far."""
+        self.flush()
         return Digest.from_hasher(self._hasher)
+
+    def _pass_on(self, chunk: bytes | memoryview) -> None:
+        if chunk:
+            self._hasher.update(chunk)
+            self._file.write(chunk)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +85,13 @@ class BlobStore:
         return size is None or status.st_size == size
 
     @contextmanager
-    def writer(self, expected: Digest | None = None, size: int | None = None) -> Iterator[BlobWriter]:
+    def writer(
+        self, expected: Digest | None = None, size: int | None = None, *, durable: bool = True
+    ) -> Iterator[BlobWriter]:
         """Write a blob; it becomes visible when the block ends without an error.
 
         Its name is not forced to the disk: what a power cut takes is made again. Who must not lose any calls `settle`.
+        One that is not `durable` may be damaged by a power cut: for what is hashed again before it is used.
 
         Raises IntegrityError IB503 if `expected` or `size` is given and the bytes differ, StorageError IB601 if the
         disk is full or not writable. In each case nothing is left under any digest.
@@ -83,8 +106,10 @@ class BlobStore:
                     blob = BlobWriter(file)
                     yield blob
                     _check(blob, expected, size)
+                    blob.flush()
                     file.flush()
-                    os.fsync(file.fileno())
+                    if durable:
+                        os.fsync(file.fileno())
                 partial.chmod(0o444)
                 partial.rename(self.path(blob.digest))
             finally:

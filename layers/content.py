@@ -33,6 +33,8 @@ _COARSE_NS = 2_000_000_000
 _ROUND_NS = 10_000_000
 _CHUNK = 1 << 20
 _RAW_CHUNK = 256 << 10
+# Contents that are smaller are read together with what follows them: each read gives other threads their turn.
+_WINDOW = 64 << 10
 # Contents up to this size are inflated at once, but of those of more than a chunk one at a time: it bounds the memory.
 _LARGE = 8 << 20
 _one_is_large = threading.Lock()
@@ -54,6 +56,7 @@ class Reader:
     def __init__(self) -> None:
         self._path: Path | None = None
         self._descriptor = -1
+        self._window = (0, b"")
 
     def close(self) -> None:
         """Close the archive that is open, if there is one."""
@@ -98,7 +101,7 @@ class Reader:
         these two; as they stand nowhere else in the member than at its end, that is where the stream ends.
         """
         promised = struct.pack("<LL", content.crc32, content.size)
-        raw = b"".join(self._run(content.file, content.offset, content.compressed_size))
+        raw = self._whole(content.file, content.offset, content.compressed_size)
         member = b"".join((GZIP_HEADER, raw, promised))
         if member.find(promised) != len(member) - len(promised):
             return None
@@ -163,11 +166,23 @@ class Reader:
             offset += len(chunk)
             yield chunk
 
+    def _whole(self, path: Path, offset: int, size: int) -> bytes:
+        """Return bytes of a file; fewer if it is too short."""
+        if size > _WINDOW // 4:
+            return b"".join(self._run(path, offset, size))
+        descriptor = self._opened(path)
+        begin, window = self._window
+        if not begin <= offset <= begin + len(window) - size:
+            begin, window = offset, os.pread(descriptor, _WINDOW, offset)
+            self._window = begin, window
+        return window[offset - begin : offset - begin + size]
+
     def _opened(self, path: Path) -> int:
-        if path != self._path:
+        if path is not self._path and path != self._path:
             self.close()
             self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             self._path = path
+            self._window = 0, b""
         return self._descriptor
 
 

@@ -9,6 +9,7 @@ from layers.values import dataclass
 
 # Kinds of hashes that RECORD files and lock files may use, and how many bytes their values have.
 HASH_SIZES = {"sha256": 32, "sha384": 48, "sha512": 64}
+_KINDS = {"sha256": hashlib.sha256, "sha384": hashlib.sha384, "sha512": hashlib.sha512}
 
 _PATTERN = expression(r"sha256:[0-9a-f]{64}")
 
@@ -72,4 +73,5 @@ def sha256() -> Hasher:
 
 def hasher(algorithm: str) -> Hasher | None:
     """Start a running hash of the name used in RECORD files and lock files; None if it is not an accepted one."""
-    return hashlib.new(algorithm) if algorithm in HASH_SIZES else None
+    # Not `hashlib.new`, which takes longer than to hash a small file.
+    return _KINDS[algorithm]() if algorithm in _KINDS else None

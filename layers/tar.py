@@ -35,7 +35,7 @@ def ordered(entries: Iterable[Entry]) -> list[Entry]:
     """
     found: dict[bytes, Entry] = {}
     for entry in entries:
-        if found.setdefault(entry.path_bytes, entry) != entry:
+        if (first := found.setdefault(entry.path_bytes, entry)) is not entry and first != entry:
             raise _contradiction(f"a layer cannot hold two different entries for {entry.path!r}")
     _add_parents(found)
     _turn_links(found)

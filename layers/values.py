@@ -204,6 +204,8 @@ def _repr(self: "Value") -> str:
 
 
 def _eq(self: "Value", other: "Value") -> bool:
+    if self is other:
+        return True
     return self.__values__(self) == self.__values__(other) if self.__class__ is other.__class__ else NotImplemented
 
 

@@ -144,8 +144,12 @@ def merge(installed: Iterable[tuple[str, Iterable[Entry]]]) -> tuple[Entry, ...]
                 if entry.mode > present.mode:  # executable if one of them says so, whatever their order
                     merged[entry.path] = entry
                 owners.setdefault(entry.path, owner)
+    folders: set[str] = set()
     for path in merged:
         for parent in _parents(path):
+            if parent in folders:
+                break  # so are those above it
+            folders.add(parent)
             if parent in merged and merged[parent].kind is not Kind.DIRECTORY:
                 raise conflict(owners[parent], owners[path], parent)
     return tuple(merged.values())

@@ -21,6 +21,8 @@ _DIRECTORY_SIZE = 128 << 20
 # The package index refuses archives that inflate to more than 64 MiB and 50 times their size.
 _RATIO_FROM = 64 << 20
 _RATIO = 50
+# Headers of small members lie close to each other: so much is read at a time. Each read gives other threads their turn.
+_WINDOW = 32 << 10
 
 _LOCAL = struct.Struct("<4s5H3L2H")
 _CENTRAL = struct.Struct("<4s6H3L5H2L")
@@ -35,8 +37,8 @@ _KNOWN_FLAGS = _DESCRIPTOR | _UTF8 | 0b110
 _ZIP64_FIELD = 0x0001
 _UNICODE_PATH_FIELD = 0x7075
 _MAX16, _MAX32 = 0xFFFF, 0xFFFFFFFF
-# Control characters, backslashes, and parts that are empty, `.` or `..`.
-_UNSAFE = expression(r"[\x00-\x1f\x7f-\x9f\\]|(?:^|/)\.{0,2}(?:/|\Z)")
+_CONTROL = expression(r"[\x00-\x1f\x7f-\x9f\\]")
+_NO_NAMES = frozenset(("", ".", ".."))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ class _Archive:
         self.path = path
         self.size = size
         self._descriptor = descriptor
+        self._window = (0, b"")
 
     def members(self) -> tuple[Member, ...]:
         count, start, size = self._find_directory()
@@ -125,7 +128,11 @@ class _Archive:
             )
 
     def _read(self, offset: int, size: int) -> bytes:
-        content = os.pread(self._descriptor, size, offset) if offset >= 0 else b""
+        begin, window = self._window
+        if not begin <= offset <= begin + len(window) - size:
+            begin, window = offset, os.pread(self._descriptor, max(size, _WINDOW), offset) if offset >= 0 else b""
+            self._window = begin, window
+        content = window[offset - begin : offset - begin + size]
         self.require(len(content) == size, "it ends too early")
         return content
 
@@ -218,7 +225,7 @@ class _Archive:
             name = record.name.decode("utf-8" if record.flags & _UTF8 else "ascii")
         except UnicodeDecodeError:
             name = ""
-        safe = not _UNSAFE.search(name.removesuffix("/"))
+        safe = not _CONTROL.search(name) and _NO_NAMES.isdisjoint(name.removesuffix("/").split("/"))
         self.require(safe, "a member has the unsafe name {!r}", record.name[:200])
         return name
 

@@ -32,6 +32,18 @@ def test_a_blob_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert json.loads((store.root / "oci-layout").read_text()) == {"imageLayoutVersion": "1.0.0"}
 
 
+def test_small_and_large_chunks_are_written_in_their_order(tmp_path: Path) -> None:
+    store = BlobStore(tmp_path)
+    small, large = b"abc" * 1000, bytes(range(256)) * 2000
+    with store.writer() as blob:
+        for chunk in (small, small, large, small, memoryview(large)):
+            blob.write(chunk)
+        assert blob.digest == Digest.of(small + small + large + small + large)
+        blob.write(small)
+        whole = blob.digest
+    assert store.read(whole) == small + small + large + small + large + small
+
+
 def test_a_document_is_stored_as_canonical_json(tmp_path: Path) -> None:
     store = BlobStore(tmp_path)
     assert store.read(store.write_json(CONFIG, {"b": 1, "a": 2}).digest) == b'{"a":2,"b":1}'

@@ -1,12 +1,13 @@
 """layers.zip: what it reads, and the archives it refuses because two tools could read them differently."""
 
 import io
+import os
 import stat
 import struct
 import zipfile
 import zlib
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,21 @@ def test_members_are_read_as_zipfile_reads_them(tmp_path: Path) -> None:
         ("näme", False, False),
     ]
     assert [read(member) for member in members] == [CONTENT, b"#!", CONTENT, b""]
+
+
+def test_many_small_members_take_few_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    contents = {f"member{number}": b"%d " % number * number for number in range(300)}
+    path, pread, reads = archive(tmp_path, **contents), os.pread, []
+
+    def counted(descriptor: int, size: int, offset: int) -> bytes:
+        reads.append(offset)
+        return pread(descriptor, size, offset)
+
+    monkeypatch.setattr(os, "pread", counted)
+    members = read_zip(path)
+    with closing(Reader()) as reader:
+        assert {member.name: b"".join(reader.read(member.content())) for member in members} == contents
+    assert len(reads) < len(members) / 3
 
 
 def test_data_descriptors_of_a_packer_that_cannot_seek_are_read(tmp_path: Path) -> None:
