@@ -3,7 +3,6 @@
 All raise UsageError IB709 for a file that cannot be read.
 """
 
-import configparser
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,9 +22,14 @@ def toml(path: Path) -> Mapping[str, object]:
 
 def of_pip(path: Path) -> dict[str, str]:
     """Return what a configuration of pip says of installations."""
+    text = _text(path)
+    if not text:
+        return {}
+    import configparser  # few machines have such a file
+
     parser = configparser.RawConfigParser()
     try:
-        parser.read_string(_text(path))
+        parser.read_string(text)
     except configparser.Error as error:
         raise unreadable(path, type(error).__name__) from error
     return {

@@ -2,6 +2,7 @@
 
 import importlib.util
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from layers.errors import BuildError, RefusedError, TransientError
 from tests import certificates, index
 
 CLICK = index.wheel("click")
+ROOT = Path(__file__).parent.parent.parent
 LOGIN = "machine 127.0.0.1\nlogin ann\npassword canary-8f2c\n"
 
 
@@ -148,6 +150,19 @@ def test_authorities_are_a_file_or_a_folder_and_one_without_any_is_ib705(tmp_pat
             with pytest.raises(RefusedError) as caught:
                 read(file_of(served), certificate=untrusted)
             assert caught.value.code == "IB705"
+
+
+def test_a_download_by_plain_http_imports_one_client_and_reads_no_authorities() -> None:
+    with index.serve(CLICK) as served:
+        program = f"""
+import sys
+from imagebuilder.web import Web
+with Web({{}}, environment={{"HOME": "/does/not/exist"}}) as web:
+    web.get({file_of(served)!r}, limit=1 << 20)
+print("urllib3" in sys.modules, "requests" in sys.modules, "certifi" in sys.modules)
+"""
+        ran = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert ran.stdout.split() == ["True", "False", "False"]
 
 
 def test_what_is_encoded_unasked_is_decoded() -> None:
