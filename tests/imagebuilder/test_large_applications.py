@@ -129,6 +129,7 @@ def test_a_changed_file_makes_one_small_layer(place: World) -> None:
     second = build(place, app)
     assert second.made == [name for name in first.layers if first.layers[name] != second.layers[name]]
     assert len(second.made) == 1
+    assert build(place, app, "--no-cache").layers == second.layers
     (app / "data/more.bin").write_bytes(b"new")
     (app / "data/8.bin").unlink()
     third = build(place, app)

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from imagebuilder import cli
 from imagebuilder.sandbox import rungs
+from layers.chunks import Chunk, Chunks
 from tests import sdists
 from tests.registry import Registry
 from tests.world import World
@@ -222,6 +223,27 @@ def test_a_large_layer_that_the_registry_has_is_not_sent_again(place: World, reg
         run(str(app), *flags)
         asked = [each.method for each in registry.traffic.requests[before:]]
     assert asked == ["HEAD", "HEAD", *["POST", "PUT"], "PUT"]
+
+
+def test_of_a_large_application_what_is_new_is_compressed(place: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    copied: list[bool] = []
+    find = Chunks._copied
+
+    def found(self: Chunks, chunk: Chunk) -> bytes | None:
+        content = find(self, chunk)
+        copied.append(content is not None)
+        return content
+
+    monkeypatch.setattr(Chunks, "_copied", found)
+    app = place.app(APP, "copied")
+    (app / "noise.bin").write_bytes(random.Random(2).randbytes(4 << 20))
+    remembered(app)
+    (app / "shop/part.py").write_text("TWO = 2\n")
+    said = run(str(app))
+    assert said.repacked
+    assert copied == [True] * 4
+    assert digest(said) == digest(run(str(app), "--no-cache"))
+    assert len(copied) == 4
 
 
 def test_a_tag_that_stands_for_another_image_is_set_by_the_client(place: World, registry: Registry) -> None:
