@@ -212,8 +212,10 @@ def _is_named(pushed: "Pushed", environment: "Mapping[str, str]") -> bool:
     """Ask registries whether the names still stand for the image; whatever goes wrong is found again by the build."""
     if pushed["plain"] and all(_says(host, path) == pushed["digest"] for host, path in pushed["plain"]):
         return True
+    from contextlib import ExitStack
+
     from imagebuilder import reference
-    from imagebuilder.registry.client import open_repository
+    from imagebuilder.registry.client import Repository, open_repository
     from imagebuilder.registry.settings import RegistrySettings
     from layers.errors import BuildError
 
@@ -221,11 +223,14 @@ def _is_named(pushed: "Pushed", environment: "Mapping[str, str]") -> bool:
         environment, frozenset(pushed["insecure"]), token_hosts=frozenset(pushed["token_hosts"])
     )
     try:
-        for name in map(reference.parse, pushed["names"]):
-            with open_repository(name, settings=settings, push=True) as repository:
-                found = repository.head(name.tag)
-            if found is None or found.digest.value != pushed["digest"]:
-                return False
+        with ExitStack() as stack:
+            opened: dict[str, Repository] = {}  # one login for all tags of a repository
+            for name in map(reference.parse, pushed["names"]):
+                if name.name not in opened:
+                    opened[name.name] = stack.enter_context(open_repository(name, settings=settings, push=True))
+                found = opened[name.name].head(name.tag)
+                if found is None or found.digest.value != pushed["digest"]:
+                    return False
     except (BuildError, OSError):
         return False
     return True

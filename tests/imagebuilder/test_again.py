@@ -1,5 +1,6 @@
 """The last answer given again: how little it costs, and that whatever decides an image makes it be built again."""
 
+import base64
 import json
 import os
 import subprocess
@@ -287,6 +288,21 @@ def test_a_push_asks_once_for_each_tag_and_sends_what_is_not_there(
     registry.repository("shop").tags["2"] = registry.put_image("shop", b"another", tag="3")
     assert build(place, *words, "--locked", HTTP_PROXY=proxy) == first
     assert registry.repository("shop").tags["1"] == registry.repository("shop").tags["2"]
+
+
+def test_tags_of_one_repository_are_asked_for_with_one_login(place: World) -> None:
+    app = place.app(APP, "pushed")
+    with Registry(users={"ann": "se:cret"}, scheme="bearer").running() as registry:
+        login = {"auths": {registry.address: {"auth": base64.b64encode(b"ann:se:cret").decode()}}}
+        (place.folder / "config.json").write_text(json.dumps(login))
+        words = (str(app), "--push", *(f"--tag={registry.address}/shop:{tag}" for tag in ("1", "2")))
+        first = build(place, *words, DOCKER_CONFIG=str(place.folder))
+        assert build(place, *words, "--locked", DOCKER_CONFIG=str(place.folder)) == first
+        registry.traffic.requests.clear()
+        ran = run(place, "build", *words, "--locked", DOCKER_CONFIG=str(place.folder))
+        assert (ran.stdout, "nothing has changed" in ran.stderr) == (first, True)
+        asked = [each.path for each in registry.traffic.requests if "/blobs/" not in each.path]
+        assert (asked.count("/token"), asked.count("/v2/shop/manifests/2")) == (1, 1)
 
 
 def imported(place: World, *words: str) -> set[str]:
