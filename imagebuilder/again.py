@@ -140,8 +140,11 @@ def holds(record: "Record") -> bool:
     return [state(record["listed"]), state(record["written"])] == [*record["states"][1:]]
 
 
-def state(files: "Files") -> str:
-    """Hash what the system says of files, by folder and name; of what is not there, that it is not."""
+def state(files: "Files", changed: "list[int] | None" = None) -> str:
+    """Hash what the system says of files, by folder and name; of what is not there, that it is not.
+
+    `changed` is given the time of the last change of each that is there.
+    """
     hasher = hashlib.sha256()
     for folder in sorted(files):
         for name in files[folder]:
@@ -152,6 +155,8 @@ def state(files: "Files") -> str:
                 continue
             said = (found.st_mode, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
             hasher.update(b"%d %d %d %d %d %d\n" % said)
+            if changed is not None:
+                changed.append(found.st_ctime_ns)
     return hasher.hexdigest()
 
 

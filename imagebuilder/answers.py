@@ -24,8 +24,9 @@ def write(record: "Record", outcome: BuildOutcome, question: "Question") -> None
     Nothing is written if something that was packed may change again without a trace.
     """
     written = by_folder(_written(record, outcome, question))
-    states = [record["states"][0], again.state(record["listed"]), again.state(written)]
-    if not are_settled(paths(record["listed"]), question):
+    changed: list[int] = []
+    states = [record["states"][0], again.state(record["listed"], changed), again.state(written)]
+    if _clock_was_set(question) or not all(content.is_settled(each, question.asked_ns) for each in changed):
         return
     same = _again(outcome)
     pushed, packed = record["pushed"], record["packed"]
