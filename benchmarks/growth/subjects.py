@@ -53,6 +53,7 @@ def _write(place: Path, subject: str, size: int) -> None:
     counts = {"files": (size, FILE_BYTES), "packages": (1, FILE_BYTES), "bytes": (FILES, size // FILES)}
     _write_files(place / "application", *counts[subject])
     (place / "application" / "app.py").write_text("print('ready')\n")
+    (place / "application" / "changed.py").write_text("WORD = 'none'\n")
     (place / "application" / "imagebuilder.toml").write_text('entry = "python app.py"\n')
 
 
