@@ -18,7 +18,8 @@ def origin(url: str) -> str:
 
 def host(url: str) -> str:
     """Return host and port as written, without credentials: what may be shown."""
-    return urlsplit(url).netloc.rpartition("@")[2] or url
+    place = urlsplit(url).netloc
+    return place.rpartition("@")[2] if place else url
 
 
 def local_path(url: str) -> Path | None:

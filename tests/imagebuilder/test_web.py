@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from imagebuilder import addresses
 from imagebuilder.addresses import origin
 from imagebuilder.proxies import proxy_for
 from imagebuilder.web import Web
@@ -175,3 +176,11 @@ def test_what_cannot_be_asked_is_not_there_ib703(url: str) -> None:
     with pytest.raises(BuildError) as caught:
         read(url)
     assert caught.value.code == "IB703"
+
+
+@pytest.mark.parametrize(
+    "address", ["https://ann:secret@/simple/", "https://ann:secret@index.example/simple/?t=secret"]
+)
+def test_no_address_is_shown_with_its_login(address: str) -> None:
+    assert "secret" not in addresses.host(address) + addresses.shown(address)
+    assert addresses.shown(address).endswith("/simple/")
